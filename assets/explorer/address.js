@@ -1,0 +1,83 @@
+// @ts-check
+/** The page's address: everything in view is in it, and opening it restores exactly that. */
+
+const TEXTS = ["model", "text", "target", "to", "lang", "block", "stage", "depth"];
+const NUMBERS = ["head", "query", "key", "channel", "dimension"];
+
+/** What the address says; only what is there. @returns {Record<string, any>} */
+export function read() {
+  const said = new URLSearchParams(window.location.search);
+  /** @type {Record<string, any>} */
+  const found = {};
+  for (const name of TEXTS) if (said.has(name)) found[name] = said.get(name);
+  for (const name of NUMBERS) {
+    const text = said.get(name);
+    if (text !== null) found[name] = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
+  }
+  return found;
+}
+
+/** The address of a state. @param {import("./store.js").Store} store */
+export function link(store) {
+  const { request, selection, lang } = store.state;
+  const address = new URL(window.location.href);
+  /** @type {Record<string, any>} */
+  const said = { ...request, to: request.language, language: null, lang, ...selection };
+  for (const name of [...TEXTS, ...NUMBERS]) {
+    if (said[name] == null || said[name] === "") address.searchParams.delete(name);
+    else address.searchParams.set(name, String(said[name]));
+  }
+  return address;
+}
+
+/** Keep the address bar true, a moment after each change. @param {import("./store.js").Store} store */
+export function follow(store) {
+  let timer = 0;
+  store.on(["selection", "request", "lang", "run"], () => {
+    clearTimeout(timer);
+    timer = window.setTimeout(() => store.state.run && window.history.replaceState(null, "", link(store)), 200);
+  });
+}
+
+/**
+ * The address to hand to somebody else. Inside a Space the page is a frame, so the link is the Space's own.
+ * @param {import("./store.js").Store} store
+ */
+export function shared(store) {
+  const { space } = store.state.config;
+  const address = link(store);
+  return space ? `https://huggingface.co/spaces/${space}${address.search}` : address.href;
+}
+
+/**
+ * The selection nearest to what was asked for, and the names that had to be changed.
+ * @param {Record<string, any>} asked
+ * @param {any} run the manifest
+ * @param {any} config
+ * @param {import("./store.js").Selection} fallback
+ */
+export function nearest(asked, run, config, fallback) {
+  /** @type {string[]} */
+  const wrong = [];
+  /** @param {string} name @param {any[]} allowed */
+  const oneOf = (name, allowed) => {
+    const wanted = asked[name];
+    if (wanted === undefined) return allowed.includes(/** @type {any} */ (fallback)[name]) ? /** @type {any} */ (fallback)[name] : allowed[0];
+    if (allowed.includes(wanted)) return wanted;
+    wrong.push(name);
+    return typeof wanted === "number" && wanted > 0 ? allowed[allowed.length - 1] : allowed[0];
+  };
+  const upTo = (/** @type {number} */ count) => Array.from({ length: count }, (_, i) => i);
+  const block = run.blocks.find((/** @type {any} */ b) => b.name === oneOf("block", run.blocks.map((/** @type {any} */ b) => b.name)));
+  const selection = {
+    block: block.name,
+    head: oneOf("head", upTo(block.heads)),
+    query: oneOf("query", upTo(run.tokens[block.queryStream].length)),
+    key: oneOf("key", upTo(run.tokens[block.keyStream].length)),
+    channel: oneOf("channel", upTo(run.model.d_head)),
+    dimension: oneOf("dimension", upTo(run.model.d_model)),
+    stage: oneOf("stage", config.stages.map((/** @type {any} */ s) => s.id)),
+    depth: oneOf("depth", ["words", "maths", "code"]),
+  };
+  return { selection, wrong };
+}

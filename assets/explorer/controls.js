@@ -1,0 +1,178 @@
+// @ts-check
+/** The top of the page: title, model, language, theme, text size, link; the sentence and its examples; messages. */
+
+import { shared } from "./address.js";
+import { h, segmented } from "./dom.js";
+import { filled } from "./words.js";
+
+/** @typedef {import("./store.js").Store} Store @typedef {import("./words.js").Words} Words */
+
+export const SIZES = [1, 1.25, 1.5];
+
+export class TopBar {
+  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {{run: (request: any) => void, dialog: (id: string) => void}} actions */
+  constructor(element, store, words, actions) {
+    Object.assign(this, { actions });
+    this.element = element;
+    this.store = store;
+    this.words = words;
+    this.actions = actions;
+    store.on(["lang", "theme", "textSize", "run", "request"], () => this.draw());
+  }
+
+  draw() {
+    const { store, words } = this;
+    const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.id;
+    const inside = this.element.contains(document.activeElement);
+    const { lang, theme, textSize, config, request } = store.state;
+    this.element.replaceChildren(
+      h("h1", {}, words.ui("title"), h("small", {}, words.ui("subtitle"))),
+      this.models(config.models, request.model),
+      h("div", { class: "tools" },
+        segmented({ label: words.ui("language"), value: lang, options: [{ id: "zh", text: "中文" }, { id: "en", text: "EN" }], onChange: (id) => store.set({ lang: id }) }),
+        this.tool("theme", theme === "dark" ? "☀" : "◐", words.ui(theme === "dark" ? "theme_light" : "theme_dark"), () => store.set({ theme: theme === "dark" ? "light" : "dark" })),
+        this.tool("size", `A${"+".repeat(SIZES.indexOf(textSize))}`, words.ui("text_size", { percent: textSize * 100 }), () => store.set({ textSize: SIZES[(SIZES.indexOf(textSize) + 1) % SIZES.length] })),
+        this.tool("link", words.ui("copy_link"), words.ui("copy_link_title"), (event) => this.copy(/** @type {HTMLElement} */ (event.currentTarget))),
+        this.tool("help", "?", words.ui("help"), () => this.actions.dialog("help"))));
+    if (inside) /** @type {HTMLElement | null} */ (this.element.querySelector(`[data-id="${focused}"]`))?.focus();
+  }
+
+  /** @param {string} id @param {string} text @param {string} title @param {(event: MouseEvent) => void} click */
+  tool(id, text, title, click) {
+    return h("button", { type: "button", class: "tool", title, "aria-label": title, dataset: { id }, on: { click } }, text);
+  }
+
+  /** @param {any[]} cards @param {string} chosen */
+  models(cards, chosen) {
+    const options = cards.map(({ name }) => h("option", { value: name, selected: name === chosen }, this.words.ui(`model_${name.replace("/", "_").replaceAll("-", "_")}`)));
+    const select = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": this.words.ui("model"), dataset: { id: "model" }, on: { change: () => this.actions.run({ ...this.store.state.request, model: select.value }) } }, ...options));
+    return h("div", { class: "model" }, select, this.tool("card", "ⓘ", this.words.ui("card"), () => this.actions.dialog("card")));
+  }
+
+  /** @param {HTMLElement} button */
+  async copy(button) {
+    const address = shared(this.store);
+    const copied = await navigator.clipboard?.writeText(address).then(() => true, () => false);
+    if (!copied) return this.actions.dialog("link");
+    button.textContent = this.words.ui("copied");
+    setTimeout(() => this.draw(), 1500);
+  }
+}
+
+/** The sentence, its translation, and Run. */
+export class Sentence {
+  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {{run: (request: any) => void, dialog: (id: string) => void}} actions */
+  constructor(element, store, words, actions) {
+    this.element = element;
+    this.store = store;
+    this.words = words;
+    this.actions = actions;
+    this.text = /** @type {HTMLTextAreaElement} */ (h("textarea", { rows: 1, spellcheck: "false", dir: "auto", dataset: { id: "text" }, on: { keydown: (/** @type {KeyboardEvent} */ event) => this.enter(event) } }));
+    this.target = /** @type {HTMLInputElement} */ (h("input", { type: "text", spellcheck: "false", dir: "auto", dataset: { id: "target" }, on: { keydown: (/** @type {KeyboardEvent} */ event) => this.enter(event) } }));
+    this.to = /** @type {HTMLSelectElement} */ (h("select", { dataset: { id: "to" } }));
+    this.go = /** @type {HTMLButtonElement} */ (h("button", { type: "submit", class: "run" }));
+    this.form = h("form", { on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); this.submit(); } } }, this.text, this.to, this.target, this.go);
+    element.append(this.form);
+    store.on(["lang"], () => this.name());
+    store.on(["request"], () => this.fill());
+    store.on(["busy"], () => this.name());
+    this.name();
+    this.fill();
+  }
+
+  /** Enter runs; Shift+Enter makes a new line; an input method's own Enter is left alone. @param {KeyboardEvent} event */
+  enter(event) {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    this.submit();
+  }
+
+  submit() {
+    const { request } = this.store.state;
+    this.actions.run({ model: request.model, text: this.text.value, target: this.target.value.trim() || null, language: this.to.value || null });
+  }
+
+  name() {
+    const { words, store } = this;
+    for (const [field, id] of /** @type {[HTMLElement, string][]} */ ([[this.text, "text"], [this.target, "target"], [this.to, "to"]])) {
+      field.setAttribute("aria-label", words.ui(id));
+      field.title = words.ui(`${id}_title`);
+    }
+    this.text.placeholder = words.ui("text_placeholder");
+    this.target.placeholder = words.ui("target_placeholder");
+    this.to.replaceChildren(...["", "fr", "zh", "en"].map((language) => h("option", { value: language }, words.ui(`to_${language || "auto"}`))));
+    this.to.value = store.state.request.language ?? "";
+    this.go.textContent = words.ui(store.state.busy ? "running" : "run");
+    this.go.setAttribute("aria-busy", String(store.state.busy));
+  }
+
+  fill() {
+    const { text, target, language } = this.store.state.request;
+    this.text.value = text;
+    this.target.value = target ?? "";
+    this.to.value = language ?? "";
+  }
+}
+
+/** Ready examples, each with a line that says why it is interesting. */
+export class Presets {
+  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {(preset: any) => void} choose */
+  constructor(element, store, words, choose) {
+    this.element = element;
+    this.store = store;
+    this.words = words;
+    this.choose = choose;
+    store.on(["lang", "preset", "config"], () => this.draw());
+    this.draw();
+  }
+
+  draw() {
+    const { store, words } = this;
+    const { lang, preset, config } = store.state;
+    const presets = config.texts.presets;
+    const focused = this.element.contains(document.activeElement);
+    const chips = presets.map((/** @type {any} */ each) => h("button", {
+      type: "button", class: "chip", "aria-pressed": each.id === preset, title: each[lang].why, dataset: { preset: each.id }, on: { click: () => this.choose(each) },
+    }, each[lang].title));
+    const chosen = presets.find((/** @type {any} */ each) => each.id === preset);
+    const scroll = this.element.querySelector(".chips")?.scrollLeft ?? 0;
+    this.element.replaceChildren(
+      h("div", { class: "chips", role: "group", "aria-label": words.ui("presets") }, h("span", { class: "strip-name" }, words.ui("presets")), ...chips),
+      h("p", { class: "why" }, chosen ? chosen[lang].why : words.ui("own_sentence")));
+    const row = /** @type {HTMLElement} */ (this.element.querySelector(".chips"));
+    row.scrollLeft = scroll;
+    if (focused) /** @type {HTMLElement | null} */ (this.element.querySelector("[aria-pressed=true]"))?.focus();
+  }
+}
+
+/** Messages: what went wrong or deserves a word; what is on the page stays. */
+export class Notices {
+  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {(id: string) => void} dialog */
+  constructor(element, store, words, dialog) {
+    this.element = element;
+    this.store = store;
+    this.words = words;
+    this.dialog = dialog;
+    store.on(["notices", "lang"], () => this.draw());
+  }
+
+  draw() {
+    const { notices } = this.store.state;
+    this.element.replaceChildren(...notices.map((/** @type {any} */ notice) => this.notice(notice)));
+  }
+
+  /** @param {{id: string, facts: any, kind: string}} notice */
+  notice({ id, facts, kind }) {
+    const text = this.words.of("errors", id);
+    const vocabulary = ["unknown_words", "only_unknown", "target_only_unknown"].includes(id);
+    return h("div", { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status", dataset: { notice: id } },
+      h("p", {}, h("strong", {}, filled(text.title ?? id, facts)), " ", filled(text.body ?? "", facts)),
+      vocabulary ? h("button", { type: "button", class: "quiet", on: { click: () => this.dialog("vocabulary") } }, this.words.ui("vocabulary")) : null,
+      h("button", { type: "button", class: "close", "aria-label": this.words.ui("close"), on: { click: () => this.close(id) } }, "×"));
+  }
+
+  /** @param {string} id */
+  close(id) {
+    this.store.set({ notices: this.store.state.notices.filter((/** @type {any} */ notice) => notice.id !== id) });
+  }
+}

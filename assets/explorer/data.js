@@ -1,0 +1,84 @@
+// @ts-check
+/** The server: runs, and the binary bundles of a run by key. */
+
+const SCHEMA = 1;
+const KEPT = 60;
+
+/** A message for the person: an id of `texts.errors` with its facts. */
+export class Refusal extends Error {
+  /** @param {string} id @param {Record<string, any>} [facts] */
+  constructor(id, facts = {}) {
+    super(id);
+    this.id = id;
+    this.facts = facts;
+  }
+}
+
+export class Data {
+  /** @param {URL} base where the routes are */
+  constructor(base) {
+    this.base = base;
+    /** @type {Map<string, Promise<import("./store.js").Bundle>>} */
+    this.bundles = new Map();
+  }
+
+  /** Words, stages, colours, models. */
+  async config() {
+    return (await this.ask("config")).json();
+  }
+
+  /** The words a model knows. @param {string} model */
+  async vocabulary(model) {
+    return (await this.ask(`vocabulary?model=${encodeURIComponent(model)}`)).json();
+  }
+
+  /** The manifest of a run. @param {{model: string, text: string, target: string | null, language: string | null}} request */
+  async run(request) {
+    const body = JSON.stringify(request);
+    const manifest = await (await this.ask("run", { method: "POST", body })).json();
+    if (manifest.schema !== SCHEMA) throw new Refusal("stale_key");
+    return manifest;
+  }
+
+  /**
+   * A bundle of a run; asked for once.
+   * @param {string} key
+   * @param {string} path
+   */
+  bundle(key, path) {
+    const address = `trace/${key}/${path}`;
+    const found = this.bundles.get(address);
+    if (found) return found;
+    const asked = this.ask(address).then((response) => response.arrayBuffer()).then(parsed);
+    this.bundles.set(address, asked);
+    asked.catch(() => this.bundles.delete(address));
+    if (this.bundles.size > KEPT) this.bundles.delete(this.bundles.keys().next().value ?? "");
+    return asked;
+  }
+
+  /** @param {string} address @param {RequestInit} [options] */
+  async ask(address, options) {
+    const response = await fetch(new URL(address, this.base), options).catch(() => {
+      throw new Refusal("server_down");
+    });
+    if (response.ok) return response;
+    const said = await response.json().catch(() => ({}));
+    throw new Refusal(said.error ?? (response.status >= 502 ? "server_down" : "internal"), said.facts);
+  }
+}
+
+/**
+ * A safetensors file: eight bytes of header length, a JSON header, then the arrays.
+ * @param {ArrayBuffer} buffer
+ */
+function parsed(buffer) {
+  const length = Number(new DataView(buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+  /** @type {import("./store.js").Bundle} */
+  const bundle = {};
+  for (const [name, { dtype, shape, data_offsets: [from, to] }] of Object.entries(header)) {
+    const bytes = buffer.slice(8 + length + from, 8 + length + to);
+    bundle[name] = { name, dtype, shape, data: dtype === "F32" ? new Float32Array(bytes) : new Uint8Array(bytes) };
+  }
+  return bundle;
+}

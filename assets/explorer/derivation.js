@@ -1,0 +1,152 @@
+// @ts-check
+/**
+ * How the active number came to be, line by line, with this run's digits. The lines are built once per stage and
+ * language; moving the selection only sets their numbers and repaints their bar strips.
+ */
+
+import { h, sized } from "./dom.js";
+import { cell, largest, products, row, sum } from "./facts.js";
+
+/**
+ * A line: which stage it belongs to, its text (an id of `texts.ui`), and the terms it sums, if it sums.
+ * @typedef {{id: string, stage?: string, terms?: (arrays: any, at: any, self: boolean) => Terms}} Line
+ * @typedef {{values: number[], role: string, chosen?: number, mask?: boolean[]}} Terms
+ */
+
+/** Terms of x · W, column `channel`. @param {string} input @param {string} weight @param {string} part @param {string} role */
+const projected = (input, weight, part, role) => (/** @type {any} */ { projection }, /** @type {any} */ at) => {
+  if (!projection) return { values: [], role };
+  const tensor = projection[weight];
+  const x = row(projection[input], at[part]);
+  return { values: Array.from(x, (value, i) => value * tensor.data[i * tensor.shape[1] + at.channel]), role };
+};
+
+/** @param {any} arrays @param {any} at @returns {Terms} */
+const dot = ({ head }, at) => ({ values: products(row(head.query, at.query), row(head.key, at.key)), role: "score" });
+
+/** @param {any} arrays @param {any} at @returns {Terms} */
+const exponentials = ({ head }, at) => {
+  const masked = row(head.masked_scores, at.query);
+  const most = Math.max(...masked);
+  return { values: Array.from(masked, (score) => Math.exp(score - most)), role: "score", chosen: at.key };
+};
+
+/** @param {any} arrays @param {any} at @returns {Terms} */
+const weighted = ({ head }, at) => ({
+  values: Array.from(row(head.weights, at.query), (weight, k) => weight * cell(head.value, k, at.channel)), role: "value", chosen: at.key,
+});
+
+/** @type {Line[]} */
+const ATTENTION = [
+  { id: "line_product", stage: "scores", terms: dot },
+  { id: "line_scale", stage: "scale" },
+  { id: "line_bias", stage: "mask" },
+  { id: "line_mask", stage: "mask" },
+  { id: "line_max", stage: "softmax" },
+  { id: "line_exp", stage: "softmax" },
+  { id: "line_sum", stage: "softmax", terms: exponentials },
+  { id: "line_weight", stage: "softmax" },
+  { id: "line_context", stage: "context", terms: weighted },
+];
+
+/** @type {Record<string, Line[]>} */
+const LINES = {
+  tokens: [{ id: "line_token" }],
+  embedding: [{ id: "line_table" }, { id: "line_embedding" }],
+  position: [{ id: "line_embedding_short" }, { id: "line_angle" }, { id: "line_position" }, { id: "line_input" }],
+  qkv: [
+    { id: "line_query", terms: projected("query_input", "query_weight", "query", "query") },
+    { id: "line_key", terms: projected("key_input", "key_weight", "key", "key") },
+    { id: "line_value", terms: projected("key_input", "value_weight", "key", "value") },
+  ],
+};
+
+export class Derivation {
+  /** @param {import("./store.js").Store} store @param {import("./words.js").Words} words */
+  constructor(store, words) {
+    this.store = store;
+    this.words = words;
+    this.element = h("ol", { class: "derivation" });
+    /** @type {{line: Line, text: HTMLElement, strip: HTMLCanvasElement | null}[]} */
+    this.lines = [];
+  }
+
+  /** Build the lines of a stage. @param {string} stage */
+  build(stage) {
+    const lines = LINES[stage] ?? ATTENTION;
+    const at = ATTENTION.reduce((last, line, i) => (line.stage === stage ? i : last), -1);
+    this.lines = lines.map((line, i) => this.line(line, LINES[stage] || line.stage === stage ? "now" : i < at ? "before" : "after"));
+  }
+
+  /** @param {Line} line @param {string} when */
+  line(line, when) {
+    const text = h("div", { class: "line-text" });
+    const strip = line.terms ? /** @type {HTMLCanvasElement} */ (h("canvas", { "aria-hidden": "true" })) : null;
+    this.element.append(h("li", { class: `line ${when}`, dataset: { line: line.id } }, text, strip));
+    return { line, text, strip };
+  }
+
+  /** Show a stage. @param {string} stage */
+  show(stage) {
+    this.element.replaceChildren();
+    this.build(stage);
+  }
+
+  /** Set the numbers. @param {Record<string, any>} facts */
+  update(facts) {
+    const { arrays } = this.store.state;
+    const at = this.store.active;
+    for (const { line, text, strip } of this.lines) {
+      const terms = line.terms && arrays.head ? line.terms(arrays, at, true) : null;
+      const said = terms ? { ...facts, ...this.told(line, terms, at) } : facts;
+      this.write(text, this.words.ui(this.variant(line, facts), said));
+      if (strip && terms) this.strip(strip, terms);
+    }
+  }
+
+  /** A line reads differently for a forbidden cell. @param {Line} line @param {Record<string, any>} facts */
+  variant(line, facts) {
+    const odd = { line_mask: !facts.may, line_angle: facts.channel % 2 === 1 }[line.id];
+    return odd ? `${line.id}_other` : line.id;
+  }
+
+  /** What can be said about the terms of a sum. @param {Line} line @param {Terms} terms @param {any} at */
+  told(line, terms, at) {
+    const first = largest(terms.values);
+    const { projection } = this.store.state.arrays;
+    const bias = projection && line.id.match(/^line_(query|key|value)$/) ? projection[`${line.id.slice(5)}_bias`].data[at.channel] : 0;
+    const total = sum(terms.values);
+    const { head } = this.store.state.arrays;
+    const operands = line.id === "line_product" ? { first_query: cell(head.query, at.query, first), first_key: cell(head.key, at.key, first) } : {};
+    return { ...operands, terms: terms.values.length, sum_terms: total, first, first_term: terms.values[first], bias, with_bias: total + bias,
+      first_token: this.store.tokens(this.store.block.keyStream)[first]?.text };
+  }
+
+  /** Text with «…» parts set in figures. @param {HTMLElement} element @param {string} text */
+  write(element, text) {
+    const pieces = text.split(/«([^»]*)»/);
+    element.replaceChildren(...pieces.map((piece, i) => (i % 2 ? h("b", {}, piece) : document.createTextNode(piece))));
+  }
+
+  /** The terms of a sum as bars, positive up. @param {HTMLCanvasElement} canvas @param {Terms} terms */
+  strip(canvas, { values, role, chosen }) {
+    const width = Math.max(120, this.element.clientWidth - 26);
+    const height = 40;
+    const pen = sized(canvas, width, height);
+    const { palette } = this.store.state.colors;
+    const most = Math.max(1e-9, ...values.map(Math.abs));
+    const low = values.some((value) => value < 0);
+    const zero = low ? height / 2 : height - 1;
+    const marked = chosen ?? largest(values);
+    const step = Math.min(width / values.length, 22);
+    values.forEach((value, i) => {
+      const tall = (Math.abs(value) / most) * (low ? height / 2 - 1 : height - 3);
+      pen.fillStyle = value < 0 ? palette.negative : palette[role];
+      pen.globalAlpha = i === marked ? 1 : 0.5;
+      pen.fillRect(i * step + 0.5, value < 0 ? zero : zero - tall, Math.max(1, step - 1.5), Math.max(0.5, tall));
+    });
+    pen.globalAlpha = 1;
+    pen.fillStyle = palette.muted;
+    pen.fillRect(0, zero, values.length * step, 1);
+  }
+}

@@ -1,0 +1,136 @@
+// @ts-check
+/** The explanation of the stage in view: a sentence about this result, three depths, the digits, the proof. */
+
+import { Derivation } from "./derivation.js";
+import { h, segmented } from "./dom.js";
+import { facts as factsOf, reading } from "./facts.js";
+import { filled, formatted, formula, prose } from "./words.js";
+
+/** @typedef {import("./words.js").Living} Living */
+
+export class Explanation {
+  /**
+   * @param {HTMLElement} element @param {import("./store.js").Store} store @param {import("./words.js").Words} words
+   * @param {(id: string) => void} openDialog
+   */
+  constructor(element, store, words, openDialog) {
+    this.element = element;
+    this.store = store;
+    this.words = words;
+    this.openDialog = openDialog;
+    this.derivation = new Derivation(store, words);
+    this.live = h("div", { class: "visually-hidden", "aria-live": "polite" });
+    this.body = h("div", {});
+    element.append(this.body, this.live);
+    /** @type {Living[]} */
+    this.living = [];
+    /** @type {Map<string, Living>} */
+    this.sayings = new Map();
+    store.on(["arrays", "projection", "lang", "run", "textSize", "colors"], () => this.build());
+    store.on(["selection"], () => (this.shape() === this.built ? this.update() : this.build()));
+    store.on(["hover", "pinned"], () => this.update());
+  }
+
+  /** What decides the texts; the rest only changes their numbers. */
+  shape() {
+    const { run, lang, selection } = this.store.state;
+    return [run?.key, lang, selection.stage, selection.depth, selection.block, selection.head].join(" ");
+  }
+
+  build() {
+    const { state } = this.store;
+    if (!state.run || !state.arrays.head) return;
+    const text = this.words.of("stages", state.selection.stage);
+    this.living = [];
+    this.sayings = new Map();
+    this.reading = h("div", { class: "reading" });
+    this.cell = h("div", { class: "cell-line" });
+    this.derivation.show(state.selection.stage);
+    const parts = { words: [this.prose(text.words)], maths: [...this.formulas(text), this.prose(text.maths)], code: [this.code(text)] };
+    const top = state.selection.depth === "words" ? this.formulas(text) : [];
+    this.body.replaceChildren(this.head(text), this.reading, ...parts[/** @type {"words"} */ (state.selection.depth)], ...top,
+      h("h3", {}, this.words.ui("derivation")), this.cell, this.derivation.element, this.foot());
+    this.built = this.shape();
+    this.update();
+  }
+
+  /** @param {any} text */
+  head(text) {
+    const { words, store } = this;
+    const options = ["words", "maths", "code"].map((id) => ({ id, text: words.ui(`depth_${id}`) }));
+    const depth = segmented({ label: words.ui("depth"), options, value: store.state.selection.depth, onChange: (id) => this.depth(id) });
+    return h("header", {}, h("h2", {}, text.title), depth);
+  }
+
+  /** @param {string} depth */
+  depth(depth) {
+    this.store.select({ depth });
+    /** @type {HTMLElement | null} */ (this.body.querySelector(`[data-id="${depth}"]`))?.focus();
+  }
+
+  /** @param {string} template */
+  prose(template) {
+    const living = prose(template ?? "");
+    this.living.push(living);
+    return living.node;
+  }
+
+  /** The formula, and under it the same with this run's digits. @param {any} text */
+  formulas(text) {
+    return ["formula", "digits"].filter((name) => text[name]).map((name) => {
+      const living = formula(text[name]);
+      this.living.push(living);
+      return h("div", { class: `formula ${name}` }, living.node);
+    });
+  }
+
+  /** A few lines of PyTorch that give the number. @param {any} text */
+  code(text) {
+    const pre = h("pre", { tabindex: 0 }, h("code", {}));
+    const result = h("p", { class: "result" });
+    const copy = h("button", { type: "button", class: "quiet", on: { click: () => navigator.clipboard?.writeText(pre.textContent ?? "").then(() => (copy.textContent = this.words.ui("copied"))) } }, this.words.ui("copy"));
+    this.living.push({ node: pre, update: (facts) => {
+      /** @type {HTMLElement} */ (pre.firstChild).textContent = filled(text.code.trim(), facts);
+      result.textContent = `→ ${formatted(facts[text.code_result], Number.isInteger(facts[text.code_result]) ? "" : ".4f")}`;
+    } });
+    return h("div", { class: "code" }, copy, pre, result);
+  }
+
+  /** The proof badge, and what training did to this head. */
+  foot() {
+    const { words, store } = this;
+    const block = store.block;
+    const { head } = store.state.selection;
+    const error = block.errors[head];
+    const good = error <= store.state.run.tolerance;
+    const badge = h("button", {
+      type: "button", class: `badge ${good ? "good" : "bad"}`, title: words.of("readings", "proof_title").text, on: { click: () => this.openDialog("proof") },
+    }, words.ui(good ? "badge_good" : "badge_bad", { error }));
+    const guided = block.guided[head];
+    const plain = store.state.run.model.guided.length === 0;
+    const note = guided ? `guided_${guided}` : plain ? "plain_note" : "";
+    return h("footer", {}, badge, note ? h("p", { class: "note" }, words.of("readings", note).text) : null);
+  }
+
+  /** A reading with its facts; its nodes are made once and kept. @param {HTMLElement} element @param {string} id @param {any} facts */
+  say(element, id, facts) {
+    const name = `${id} ${this.words.lang}`;
+    const said = this.sayings.get(name) ?? prose(this.words.of("readings", id).text ?? id);
+    this.sayings.set(name, said);
+    if (element.firstChild !== said.node) element.replaceChildren(said.node);
+    said.update(facts);
+  }
+
+  /** Set the numbers of the active cell. */
+  update() {
+    const { state } = this.store;
+    if (!state.run || !state.arrays.head || !this.reading || !this.cell) return;
+    const facts = factsOf(this.store);
+    for (const living of this.living) living.update(facts);
+    this.say(this.reading, reading(this.store.block, facts), facts);
+    this.say(this.cell, facts.may ? "cell" : "cell_masked", facts);
+    this.derivation.update(facts);
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => (this.live.textContent = this.words.ui(facts.may ? "spoken" : "spoken_masked", facts)), 350);
+  }
+}

@@ -1,0 +1,316 @@
+// @ts-check
+/** The figure of the stage in view: draws its scene, and turns pointing and keys into a selection. */
+
+import { calm, fitted, h, sized } from "./dom.js";
+import { drawBar, drawPlate, limitOf, NUMBERS, valueAt } from "./plate.js";
+import { build } from "./scenes.js";
+import { PART } from "./store.js";
+import { tokenTable } from "./strips.js";
+import { formatted } from "./words.js";
+
+/** @typedef {import("./scenes.js").Scene} Scene */
+
+export class Figure {
+  /** @param {HTMLElement} element @param {import("./store.js").Store} store @param {import("./words.js").Words} words */
+  constructor(element, store, words) {
+    this.element = element;
+    this.store = store;
+    this.words = words;
+    this.base = /** @type {HTMLCanvasElement} */ (h("canvas", { "aria-hidden": "true" }));
+    this.over = /** @type {HTMLCanvasElement} */ (h("canvas", { class: "over", tabindex: 0, role: "application" }));
+    this.tip = h("div", { class: "tip", hidden: true });
+    this.stage = h("div", { class: "plates" }, this.base, this.over, this.tip);
+    this.table = h("div", { class: "token-table", hidden: true });
+    element.append(this.stage, this.table);
+    /** @type {Scene | null} */
+    this.scene = null;
+    this.listen();
+  }
+
+  listen() {
+    const { over, store } = this;
+    over.addEventListener("pointermove", (event) => this.point(event));
+    over.addEventListener("pointerleave", () => this.leave());
+    over.addEventListener("click", (event) => this.pin(event));
+    over.addEventListener("keydown", (event) => this.key(event));
+    store.on(["arrays", "colors", "lang", "textSize", "projection", "run"], () => this.draw());
+    let shown = "";
+    store.on(["selection"], () => {
+      const { stage, block, head } = store.state.selection;
+      const now = `${stage} ${block} ${head}`;
+      if (now !== shown) this.draw();
+      else this.mark();
+      shown = now;
+    });
+    store.on(["hover", "pinned"], () => this.mark());
+    new ResizeObserver(() => this.resized()).observe(this.element);
+  }
+
+  resized() {
+    const size = `${this.element.clientWidth} ${window.innerHeight}`;
+    if (this.size !== size && this.element.clientWidth) this.draw();
+    this.size = size;
+  }
+
+  /** Draw the stage anew. */
+  draw() {
+    const { state } = this.store;
+    if (!state.run || !state.arrays.head) return;
+    const tokens = state.selection.stage === "tokens";
+    this.stage.hidden = tokens;
+    this.table.hidden = !tokens;
+    if (tokens) return this.table.replaceChildren(tokenTable(this.store, this.words));
+    if (!this.ready()) return;
+    const stage = `${state.selection.stage} ${state.run.key}`;
+    if (stage !== this.drawn && this.drawn && !calm()) this.base.animate([{ opacity: 0.25 }, { opacity: 1 }], { duration: 180, easing: "ease-out" });
+    this.drawn = stage;
+    this.scene = build(this.room());
+    this.paint(this.scene);
+    this.over.setAttribute("aria-label", this.words.ui("figure_label", { stage: this.words.of("stages", state.selection.stage).title }));
+    this.mark();
+  }
+
+  /** Whether every array of the stage is here. */
+  ready() {
+    return this.store.stage.plates.every((/** @type {any} */ plate) => this.store.state.arrays[plate.bundle]?.[plate.array]);
+  }
+
+  /** @returns {import("./scenes.js").Room} */
+  room() {
+    const { store, words } = this;
+    const { state } = store;
+    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "head"].map((name) => state.arrays[name] ?? {})));
+    const pen = /** @type {CanvasRenderingContext2D} */ (this.base.getContext("2d"));
+    const font = 12.5 * state.textSize;
+    return {
+      stage: store.stage, width: this.element.clientWidth - 8, height: this.height(), font,
+      self: store.block.kind === "self",
+      tensor: (array) => bundles[array],
+      masked: (array) => this.masking(array, bundles.mask),
+      names: (axis) => this.names(axis),
+      word: (id) => words.ui(id),
+      measure: (text, size) => { pen.font = `${size}px ${NUMBERS}`; return pen.measureText(text).width; },
+      limit: (array, role) => limitOf(role, bundles[array === "masked_scores" ? "scores" : array]),
+    };
+  }
+
+  /** Arrays after the mask hide forbidden cells; the raw scores do not know them yet. @param {string} array @param {any} mask */
+  masking(array, mask) {
+    if (!["mask", "masked_scores", "weights"].includes(array)) return null;
+    return (/** @type {number} */ q, /** @type {number} */ k) => !mask.data[q * mask.shape[1] + k];
+  }
+
+  /** The height that the window leaves below the figure's top. */
+  height() {
+    const top = this.element.getBoundingClientRect().top + window.scrollY;
+    return Math.max(380, Math.min(940, window.innerHeight - top - 26));
+  }
+
+  /** @param {string} axis @returns {string[]} */
+  names(axis) {
+    const { store } = this;
+    const { block } = store;
+    if (axis === "key") return store.tokens(block.keyStream).map((token) => token.text);
+    if (axis !== "query") return [];
+    return store.tokens(block.queryStream).map((token, i) => store.label(block.queryStream, i));
+  }
+
+  /** @param {Scene} scene */
+  paint(scene) {
+    const { colors, textSize } = this.store.state;
+    const pen = sized(this.base, scene.width, scene.height);
+    sized(this.over, scene.width, scene.height);
+    for (const plate of scene.plates) if (!plate.hidden) drawPlate(pen, plate, colors);
+    for (const bar of scene.bars) drawBar(pen, bar.plate, colors, { ...bar, font: 12.5 * textSize });
+    for (const label of scene.labels) this.label(pen, label, colors.palette.ink, null);
+    for (const { text, x, y, align, role, size } of scene.captions) {
+      pen.font = `${size}px ${NUMBERS}`;
+      pen.fillStyle = colors.palette[`${role === "context" ? "value" : role === "score" ? "weight" : role}_text`] ?? colors.palette[role] ?? colors.palette.muted;
+      pen.textAlign = align;
+      pen.textBaseline = "middle";
+      pen.fillText(text, x, y);
+    }
+  }
+
+  /** @param {CanvasRenderingContext2D} pen @param {import("./scenes.js").Label} label @param {string} ink @param {string | null} ground */
+  label(pen, label, ink, ground) {
+    pen.save();
+    pen.font = `${ground ? "600 " : ""}${Math.max(label.font, ground ? 11 : 0)}px ${NUMBERS}`;
+    pen.translate(label.x, label.y);
+    if (label.slanted) pen.rotate(-Math.PI / 4);
+    pen.textAlign = "left";
+    const text = fitted(pen, label.text, label.width);
+    const width = pen.measureText(text).width;
+    const from = label.side === "left" ? -width : label.side === "right" || label.slanted ? 0 : -width / 2;
+    const size = Math.max(label.font, 11);
+    const rise = label.side === "top" ? -size * 0.45 : 0;
+    if (ground) {
+      pen.fillStyle = ground;
+      pen.beginPath();
+      pen.roundRect(from - 4, rise - size * 0.75, width + 8, size * 1.5, 4);
+      pen.fill();
+    }
+    pen.fillStyle = ink;
+    pen.textBaseline = "middle";
+    pen.fillText(text, from, rise);
+    pen.restore();
+  }
+
+  /** Mark the active cell, what it is made from, and its tokens. */
+  mark() {
+    const { scene, store } = this;
+    if (!scene || this.stage.hidden) return;
+    const { palette } = store.state.colors;
+    const at = store.active;
+    const pen = sized(this.over, scene.width, scene.height);
+    const fixed = Object.fromEntries(store.stage.sources.map((/** @type {any} */ source) => [source.array, source.fixed]));
+    for (const plate of scene.plates) {
+      const axes = plate.output ? plate.axes : fixed[plate.array] ?? plate.axes;
+      outline(pen, plate, at, axes, palette, plate.output || plate.array in fixed);
+    }
+    if (scene.guides) guides(pen, scene, at, palette);
+    for (const label of scene.labels) {
+      if (label.index !== /** @type {any} */ (at)[PART[/** @type {"query"} */ (label.axis)]]) continue;
+      this.label(pen, label, palette.on_role, label.axis === "query" ? palette.query_text : palette.key_text);
+    }
+  }
+
+  /** The cell under the pointer. @param {MouseEvent} event */
+  under(event) {
+    const box = this.over.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    for (const plate of this.scene?.plates ?? []) {
+      const [c, r] = [Math.floor((x - plate.x) / plate.cw), Math.floor((y - plate.y) / plate.ch)];
+      if (!plate.hidden && c >= 0 && r >= 0 && c < plate.cols && r < plate.rows) return { plate, r, c, x, y };
+    }
+    for (const label of this.scene?.labels ?? []) {
+      const near = label.side === "top" ? Math.abs(x - label.x) < 14 && y < label.y + 4 && y > label.y - 60
+        : Math.abs(y - label.y) < label.height / 2 && (label.side === "left" ? x < label.x && x > label.x - label.width : x > label.x && x < label.x + label.width);
+      if (near) return { label, x, y };
+    }
+    return null;
+  }
+
+  /** @param {any} hit @returns {import("./store.js").Cell} */
+  cell(hit) {
+    if (hit.label) return { [PART[/** @type {"query"} */ (hit.label.axis)]]: hit.label.index };
+    const { axes } = hit.plate;
+    return { [PART[/** @type {"query"} */ (axes[0])]]: hit.r, [PART[/** @type {"query"} */ (axes[1])]]: hit.c };
+  }
+
+  /** @param {PointerEvent} event */
+  point(event) {
+    const hit = this.under(event);
+    this.over.style.cursor = hit ? "crosshair" : "default";
+    if (!hit) return this.leave();
+    if (hit.plate) this.show(hit);
+    else this.tip.hidden = true;
+    if (event.pointerType === "touch" || this.store.state.pinned) return;
+    const cell = this.cell(hit);
+    if (JSON.stringify(cell) !== JSON.stringify(this.store.state.hover)) this.store.set({ hover: cell });
+  }
+
+  /** The value under the pointer. @param {any} hit */
+  show({ plate, r, c, x, y }) {
+    const [rowName, columnName] = [this.name(plate.axes[0], r), this.name(plate.axes[1], c)];
+    const masked = plate.masked?.(r, c);
+    const value = plate.array === "mask" ? this.words.ui(masked ? "mask_no" : "mask_yes") : formatted(masked ? -Infinity : valueAt(plate, r, c), ".4f");
+    this.tip.textContent = `${rowName} · ${columnName}\n${this.words.ui(`array_${plate.array}`)} ${plate.array === "weights" && masked ? "0 (−∞)" : value}`;
+    this.tip.hidden = false;
+    const left = Math.min(x + 14, (this.scene?.width ?? 0) - this.tip.offsetWidth - 4);
+    this.tip.style.transform = `translate(${Math.max(0, left)}px, ${y + 18}px)`;
+  }
+
+  /** @param {string} axis @param {number} index */
+  name(axis, index) {
+    if (axis === "query" || axis === "key") return `“${this.store.tokens(this.store.block[`${axis}Stream`])[index]?.text}”`;
+    return this.words.ui("dimension", { index });
+  }
+
+  leave() {
+    this.tip.hidden = true;
+    if (this.store.state.hover) this.store.set({ hover: null });
+  }
+
+  /** @param {MouseEvent} event */
+  pin(event) {
+    const hit = this.under(event);
+    if (!hit) return;
+    this.over.focus({ preventScroll: true });
+    this.store.select(this.cell(hit));
+    this.store.set({ hover: null, pinned: true });
+  }
+
+  /** Arrows move, Enter pins, Escape frees, Page Up and Down change the stage. @param {KeyboardEvent} event */
+  key(event) {
+    const { store } = this;
+    const output = [...(this.scene?.plates ?? [])].reverse().find((plate) => plate.output);
+    const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [1, -1], ArrowRight: [1, 1] }[event.key];
+    if (step && output) this.move(output.axes[step[0]], step[1]);
+    else if (event.key === "Enter") store.set({ pinned: true, hover: null });
+    else if (event.key === "Escape") store.set({ pinned: false, hover: null });
+    else if (event.key === "PageDown" || event.key === "PageUp") this.turn(event.key === "PageDown" ? 1 : -1);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** @param {string} axis @param {number} by */
+  move(axis, by) {
+    const { store } = this;
+    const part = PART[/** @type {"query"} */ (axis)];
+    const at = /** @type {any} */ (store.active)[part];
+    store.select({ ...store.state.hover, [part]: Math.max(0, Math.min(store.length(axis) - 1, at + by)) });
+    store.set({ hover: null, pinned: true });
+  }
+
+  /** @param {number} by */
+  turn(by) {
+    const ids = this.store.state.config.stages.map((/** @type {any} */ stage) => stage.id);
+    const at = ids.indexOf(this.store.state.selection.stage) + by;
+    if (ids[at]) this.store.select({ stage: ids[at] });
+  }
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {any} plate @param {any} at @param {string[]} axes @param {any} palette @param {boolean} strong */
+function outline(pen, plate, at, axes, palette, strong) {
+  const row = axes.includes(plate.axes[0]) ? at[PART[/** @type {"query"} */ (plate.axes[0])]] : null;
+  const column = axes.includes(plate.axes[1]) ? at[PART[/** @type {"query"} */ (plate.axes[1])]] : null;
+  const x = plate.x + (column ?? 0) * plate.cw;
+  const y = plate.y + (row ?? 0) * plate.ch;
+  const width = (column == null ? plate.cols : 1) * plate.cw;
+  const height = (row == null ? plate.rows : 1) * plate.ch;
+  pen.lineWidth = strong ? 2 : 1;
+  const pad = strong ? 1.5 : 0.5;
+  pen.strokeStyle = palette.panel;
+  pen.strokeRect(x - pad - 1, y - pad - 1, width + 2 * pad + 1, height + 2 * pad + 1);
+  pen.strokeStyle = plate.output ? palette.ink : palette[`${plate.role}_text`] ?? palette.ink;
+  if (plate.hidden) pen.strokeStyle = palette.key_text;
+  pen.strokeRect(x - pad, y - pad, width + 2 * pad - 1, height + 2 * pad - 1);
+}
+
+/** Dotted lines from the row at the left and the column above to the cell they make. @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {any} at @param {any} palette */
+function guides(pen, scene, at, palette) {
+  const find = (/** @type {string} */ array) => /** @type {any} */ (scene.plates.find((plate) => plate.array === array));
+  const [side, upper, out] = find("context") ? [find("weights"), find("value"), find("context")] : [find("query"), find("key"), find("product")];
+  const row = at[PART[/** @type {"query"} */ (out.axes[0])]];
+  const column = at[PART[/** @type {"query"} */ (out.axes[1])]];
+  const y = out.y + (row + 0.5) * out.ch;
+  const x = out.x + (column + 0.5) * out.cw;
+  pen.save();
+  pen.setLineDash([3, 3]);
+  pen.lineWidth = 1.5;
+  pen.strokeStyle = palette[`${side.role}_text`];
+  line(pen, side.x + side.cols * side.cw + 2, y, x - out.cw / 2 - 3, y);
+  pen.strokeStyle = palette[`${upper.role}_text`];
+  line(pen, x, upper.y + upper.rows * upper.ch + 2, x, y - out.ch / 2 - 3);
+  pen.restore();
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {number} x0 @param {number} y0 @param {number} x1 @param {number} y1 */
+function line(pen, x0, y0, x1, y1) {
+  pen.beginPath();
+  pen.moveTo(x0, y0);
+  pen.lineTo(x1, y1);
+  pen.stroke();
+}

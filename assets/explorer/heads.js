@@ -1,0 +1,97 @@
+// @ts-check
+/** All heads of all blocks, small. A click opens one; the same cell is marked in each. */
+
+import { h, sized } from "./dom.js";
+
+const SIZE = 40;
+
+export class Heads {
+  /** @param {HTMLElement} element @param {import("./store.js").Store} store @param {import("./words.js").Words} words */
+  constructor(element, store, words) {
+    this.element = element;
+    this.store = store;
+    this.words = words;
+    store.on(["thumbnails", "lang", "colors"], () => this.draw());
+    store.on(["selection", "hover", "pinned"], () => this.mark());
+  }
+
+  draw() {
+    const { run, thumbnails } = this.store.state;
+    if (!run || !thumbnails) return;
+    this.element.setAttribute("aria-label", this.words.ui("heads"));
+    const groups = ["decoder", "encoder"].map((stream) => h("section", { class: "stack" },
+      ...run.blocks.filter((/** @type {any} */ b) => b.queryStream === stream).reverse().map((/** @type {any} */ block) => this.row(block))));
+    const [decoder, encoder] = groups;
+    this.element.replaceChildren(h("h2", {}, this.words.ui("heads")), decoder, encoder, h("p", { class: "hint" }, this.words.ui("heads_hint")));
+    this.mark();
+  }
+
+  /** @param {any} block */
+  row(block) {
+    const buttons = Array.from({ length: block.heads }, (_, head) => this.thumbnail(block, head));
+    return h("div", { class: "block-row", dataset: { block: block.name } }, h("h3", {}, this.words.block(block.name)), h("div", { class: "thumbs" }, ...buttons));
+  }
+
+  /** @param {any} block @param {number} head */
+  thumbnail(block, head) {
+    const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { "aria-hidden": "true" }));
+    this.paint(canvas, block, head);
+    const guided = block.guided[head];
+    const name = `${this.words.block(block.name)} · ${this.words.ui("head_n", { head })}`;
+    const title = guided ? `${name} · ${this.words.ui(`guided_${guided}`)}` : name;
+    return h("button", {
+      type: "button", class: "thumb", title, "aria-label": title, dataset: { head, block: block.name },
+      on: { click: () => open(this.store, block, head) },
+    }, canvas, h("span", { class: "mark", hidden: true }), h("span", { class: "number" }, guided ? `${head} ◎` : String(head)));
+  }
+
+  /** @param {HTMLCanvasElement} canvas @param {any} block @param {number} head */
+  paint(canvas, block, head) {
+    const { thumbnails, colors } = this.store.state;
+    const [, rows, cols] = thumbnails[block.name].shape;
+    const data = thumbnails[block.name].data.subarray(head * rows * cols, (head + 1) * rows * cols);
+    const pen = sized(canvas, SIZE, SIZE);
+    const ramp = colors.ramp("weight");
+    const [w, hgt] = [SIZE / cols, SIZE / rows];
+    for (let r = 0; r < rows; r++) {
+      for (let c = 0; c < cols; c++) {
+        pen.fillStyle = ramp[data[r * cols + c]];
+        pen.fillRect(c * w, r * hgt, w + 0.5, hgt + 0.5);
+      }
+    }
+  }
+
+  mark() {
+    const { selection, run } = this.store.state;
+    if (!run) return;
+    const at = this.store.active;
+    for (const button of /** @type {NodeListOf<HTMLElement>} */ (this.element.querySelectorAll(".thumb"))) {
+      const { block, head } = button.dataset;
+      const open = block === selection.block && Number(head) === selection.head;
+      button.setAttribute("aria-pressed", String(open));
+      this.cross(/** @type {HTMLElement} */ (button.querySelector(".mark")), block ?? "", at);
+    }
+  }
+
+  /** The active cell in a thumbnail, where its block has the same two streams. @param {HTMLElement} mark @param {string} name @param {any} at */
+  cross(mark, name, at) {
+    const { run } = this.store.state;
+    const here = this.store.block;
+    const block = run.blocks.find((/** @type {any} */ b) => b.name === name);
+    mark.hidden = block.queryStream !== here.queryStream || block.keyStream !== here.keyStream;
+    if (mark.hidden) return;
+    const [w, hgt] = [SIZE / this.store.tokens(block.keyStream).length, SIZE / this.store.tokens(block.queryStream).length];
+    Object.assign(mark.style, { left: `${at.key * w}px`, top: `${at.query * hgt}px`, width: `${w}px`, height: `${hgt}px` });
+  }
+}
+
+/**
+ * Open a head; the query and key stay where they are, as far as the block has them.
+ * @param {import("./store.js").Store} store @param {any} block @param {number} head
+ */
+export function open(store, block, head) {
+  const { run, selection } = store.state;
+  const last = (/** @type {string} */ part) => run.tokens[block[`${part}Stream`]].length - 1;
+  store.select({ block: block.name, head, query: Math.min(selection.query, last("query")), key: Math.min(selection.key, last("key")) });
+  store.set({ hover: null });
+}

@@ -1,0 +1,212 @@
+// @ts-check
+/** Strips: source and target tokens, the stages of the walk, and the token table of the first stage. */
+
+import { h, sized } from "./dom.js";
+import { drawPlate, limitOf } from "./plate.js";
+
+/** @typedef {import("./store.js").Store} Store @typedef {import("./words.js").Words} Words */
+
+/** Move the focus and the choice along a row of buttons. @param {KeyboardEvent} event @param {(by: number) => void} move */
+function arrows(event, move) {
+  const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!by) return;
+  event.preventDefault();
+  move(by);
+}
+
+export class TokenStrips {
+  /** @param {HTMLElement} element @param {Store} store @param {Words} words */
+  constructor(element, store, words) {
+    this.element = element;
+    this.store = store;
+    this.words = words;
+    store.on(["run", "lang", "selection"], () => this.draw());
+    store.on(["hover", "pinned"], () => this.mark());
+  }
+
+  /** What a token of a stream is in the block in view. @param {string} stream @returns {string[]} */
+  parts(stream) {
+    const { block } = this.store;
+    return ["query", "key"].filter((part) => block[`${part}Stream`] === stream);
+  }
+
+  draw() {
+    const { store } = this;
+    if (!store.state.run || !store.block) return;
+    const shape = `${store.state.run.key} ${store.state.lang} ${store.block.name}`;
+    if (shape !== this.shape) this.element.replaceChildren(...["encoder", "decoder"].map((stream) => this.strip(stream)));
+    this.shape = shape;
+    this.mark();
+  }
+
+  /** @param {string} stream */
+  strip(stream) {
+    const parts = this.parts(stream);
+    const name = this.words.ui(`strip_${stream}`);
+    const buttons = this.store.tokens(stream).map((token, index) => this.token(stream, token, index, parts));
+    return h("div", { class: `strip ${parts.length ? "" : "idle"}`, dataset: { stream } },
+      h("span", { class: "strip-name" }, name),
+      h("div", { class: "tokens", role: "listbox", "aria-label": name, on: { keydown: (/** @type {KeyboardEvent} */ e) => arrows(e, (by) => this.move(stream, by)) } }, ...buttons));
+  }
+
+  /** @param {string} stream @param {any} token @param {number} index @param {string[]} parts */
+  token(stream, token, index, parts) {
+    const { run } = this.store.state;
+    const predicts = stream === "decoder" ? h("span", { class: "predicts", title: this.words.ui("predicts_title") }, `→ ${run.predictions[index]}`) : null;
+    return h("button", {
+      type: "button", role: "option", class: `token ${token.unknown ? "unknown" : ""} ${token.special ? "special" : ""}`,
+      dataset: { index }, tabindex: index ? -1 : 0, disabled: !parts.length, title: this.title(token, index),
+      on: { click: (/** @type {MouseEvent} */ event) => this.choose(stream, index, event.shiftKey) },
+    }, h("span", { class: "reads" }, token.text), predicts);
+  }
+
+  /** @param {any} token @param {number} index */
+  title(token, index) {
+    const note = token.unknown ? ` · ${this.words.ui("unknown_title")}` : "";
+    return `${index} · ${token.text} · id ${token.id}${note}`;
+  }
+
+  /** In self-attention a click chooses the query, with Shift the key. @param {string} stream @param {number} index @param {boolean} shift */
+  choose(stream, index, shift) {
+    const parts = this.parts(stream);
+    const part = parts.length === 2 ? (shift ? "key" : "query") : parts[0];
+    if (!part) return;
+    this.store.select({ [part]: index });
+    this.store.set({ hover: null });
+  }
+
+  /** @param {string} stream @param {number} by */
+  move(stream, by) {
+    const part = this.parts(stream)[0];
+    if (!part) return;
+    const length = this.store.tokens(stream).length;
+    const index = Math.max(0, Math.min(length - 1, /** @type {any} */ (this.store.active)[part] + by));
+    this.choose(stream, index, false);
+    /** @type {HTMLElement | null} */ (this.element.querySelector(`[data-stream="${stream}"] [data-index="${index}"]`))?.focus();
+  }
+
+  mark() {
+    const { store } = this;
+    if (!store.block) return;
+    const at = store.active;
+    for (const strip of /** @type {NodeListOf<HTMLElement>} */ (this.element.querySelectorAll(".strip"))) {
+      const parts = this.parts(strip.dataset.stream ?? "");
+      for (const button of /** @type {NodeListOf<HTMLElement>} */ (strip.querySelectorAll(".token"))) {
+        const index = Number(button.dataset.index);
+        const is = (/** @type {string} */ part) => parts.includes(part) && /** @type {any} */ (at)[part] === index;
+        button.classList.toggle("is-query", is("query"));
+        button.classList.toggle("is-key", is("key"));
+        button.setAttribute("aria-selected", String(is("query") || is("key")));
+      }
+    }
+  }
+}
+
+/** The walk: one button per stage, each with the stage's own matrix drawn small. */
+export class StageStrip {
+  /** @param {HTMLElement} element @param {Store} store @param {Words} words */
+  constructor(element, store, words) {
+    this.element = element;
+    this.store = store;
+    this.words = words;
+    store.on(["lang", "run", "arrays", "colors"], () => this.draw());
+    store.on(["selection"], () => this.mark());
+  }
+
+  draw() {
+    const { store, words } = this;
+    const focused = this.element.contains(document.activeElement);
+    this.element.setAttribute("aria-label", words.ui("stages"));
+    const { stages } = store.state.config;
+    this.element.replaceChildren(...stages.flatMap((/** @type {any} */ stage, /** @type {number} */ i) => [
+      i ? h("span", { class: "then", "aria-hidden": "true" }, "›") : null, this.button(stage, i),
+    ]).filter(Boolean));
+    this.mark();
+    if (focused) /** @type {HTMLElement | null} */ (this.element.querySelector("[aria-selected=true]"))?.focus();
+  }
+
+  /** @param {any} stage @param {number} i */
+  button(stage, i) {
+    const text = this.words.of("stages", stage.id);
+    const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { "aria-hidden": "true" }));
+    this.icon(canvas, stage);
+    return h("button", {
+      type: "button", role: "tab", class: "stage", dataset: { stage: stage.id }, title: text.title,
+      on: {
+        click: () => this.store.select({ stage: stage.id }),
+        keydown: (/** @type {KeyboardEvent} */ event) => arrows(event, (by) => this.move(i + by)),
+      },
+    }, canvas, h("span", {}, text.short));
+  }
+
+  /** @param {number} index */
+  move(index) {
+    const stage = this.store.state.config.stages[index];
+    if (!stage) return;
+    this.store.select({ stage: stage.id });
+    /** @type {HTMLElement | null} */ (this.element.querySelector(`[data-stage="${stage.id}"]`))?.focus();
+  }
+
+  /** The stage's own output, a few pixels a cell. @param {HTMLCanvasElement} canvas @param {any} stage */
+  icon(canvas, stage) {
+    const { arrays, colors } = this.store.state;
+    const size = 34;
+    const pen = sized(canvas, size, size);
+    const plates = stage.id === "qkv" ? stage.plates.slice(2) : stage.plates.slice(-1);
+    plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
+      const tensor = (arrays[plate.bundle] ?? arrays.head)?.[plate.array] ?? arrays.stream?.[plate.array];
+      if (!tensor) return;
+      const [rows, cols] = [tensor.shape[0], Math.min(tensor.shape[1], 32)];
+      const width = size / plates.length;
+      const mask = arrays.head?.mask;
+      const hides = ["mask", "masked_scores", "weights"].includes(plate.array);
+      drawPlate(pen, {
+        ...plate, tensor, x: i * width + 1, y: 1, cw: (width - 2) / cols, ch: (size - 2) / rows, rows, cols, transposed: false,
+        output: false, limit: limitOf(plate.role, tensor),
+        masked: hides ? (/** @type {number} */ q, /** @type {number} */ k) => !mask.data[q * mask.shape[1] + k] : null,
+      }, colors);
+    });
+    if (!plates.length) this.letters(pen, size);
+  }
+
+  /** @param {CanvasRenderingContext2D} pen @param {number} size */
+  letters(pen, size) {
+    const { palette } = this.store.state.colors;
+    for (const [i, width] of [22, 30, 14, 26].entries()) {
+      pen.fillStyle = i % 2 ? palette.line : palette.muted;
+      pen.beginPath();
+      pen.roundRect(2, 3 + i * (size / 4), width, size / 4 - 4, 2);
+      pen.fill();
+    }
+  }
+
+  mark() {
+    const { stage } = this.store.state.selection;
+    for (const button of /** @type {NodeListOf<HTMLElement>} */ (this.element.querySelectorAll(".stage"))) {
+      const on = button.dataset.stage === stage;
+      button.setAttribute("aria-selected", String(on));
+      button.tabIndex = on ? 0 : -1;
+      if (on) button.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
+  }
+}
+
+/** Every token with its place, text and id. @param {Store} store @param {Words} words */
+export function tokenTable(store, words) {
+  const head = ["position", "token", "id", "note"].map((id) => h("th", { scope: "col" }, words.ui(`column_${id}`)));
+  const tables = ["encoder", "decoder"].map((stream) => h("table", {},
+    h("caption", {}, words.ui(`strip_${stream}`)), h("thead", {}, h("tr", {}, ...head.map((th) => th.cloneNode(true)))),
+    h("tbody", {}, ...store.tokens(stream).map((token, index) => tokenRow(store, words, stream, token, index)))));
+  return h("div", { class: "tables" }, ...tables);
+}
+
+/** @param {Store} store @param {Words} words @param {string} stream @param {any} token @param {number} index */
+function tokenRow(store, words, stream, token, index) {
+  const note = token.unknown ? words.ui("note_unknown") : token.special ? words.ui(`note_${token.text.replace(/[<>/]/g, "")}`) : "";
+  const predicts = stream === "decoder" ? words.ui("note_predicts", { token: store.state.run.predictions[index] }) : "";
+  const { block, active } = store;
+  const chosen = block.queryStream === stream && active.query === index ? "is-query" : block.keyStream === stream && active.key === index ? "is-key" : "";
+  return h("tr", { class: chosen, on: { click: () => block.queryStream === stream ? store.select({ query: index }) : store.select({ key: index }) } },
+    h("td", {}, String(index)), h("td", {}, h("span", { class: `token ${token.unknown ? "unknown" : ""}` }, token.text)),
+    h("td", {}, String(token.id)), h("td", { class: "note" }, [note, predicts].filter(Boolean).join(" · ")));
+}

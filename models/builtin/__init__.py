@@ -1,0 +1,1 @@
+"""The models in the box, their tokenizer, corpus and training."""

@@ -1,0 +1,77 @@
+"""The grammar's Chinese: measure words, 的, 了, and time before the verb."""
+
+from __future__ import annotations
+
+from models.builtin.corpus.grammar import Clause, NounPhrase, State, Subject, Topic
+from models.builtin.corpus.lexicon import Adjective
+from models.builtin.corpus.sentence import Words, say
+
+NUMBERS = {"a": "一", "two": "两", "three": "三", "four": "四", "five": "五", "ten": "十"}
+
+
+def topic(phrase: Topic) -> Words:
+    """A noun phrase or a pronoun."""
+    if isinstance(phrase, Subject):
+        return [say(phrase.pronoun.zh, phrase.role + "noun")]
+    adjectives = [word for i, a in enumerate(phrase.adjectives) for word in _attribute(phrase, a, i)]
+    return [*_determiner(phrase), *adjectives, say(phrase.noun.zh, phrase.role + "noun")]
+
+
+def _attribute(phrase: NounPhrase, adjective: Adjective, index: int) -> Words:
+    """绿色的, but 大: an adjective of one character needs no 的."""
+    idea = f"{phrase.role}adjective{index}"
+    plain = phrase.official or len(adjective.zh) == 1
+    return [say(adjective.zh, idea)] if plain else [say(adjective.zh, idea), say("的", idea)]
+
+
+def _determiner(phrase: NounPhrase) -> Words:
+    the = phrase.role + "the"
+    if phrase.determiner == "my" and phrase.owner:
+        return [say(phrase.owner.zh, the), say("的", the)]
+    if phrase.determiner == "this":
+        return [say("这些", the)] if phrase.plural else [say("这", the), say(phrase.noun.measure, the)]
+    if phrase.determiner in NUMBERS:
+        return [say(NUMBERS[phrase.determiner], the), say(phrase.noun.measure, the)]
+    return []
+
+
+def clause(said: Clause) -> Words:
+    """Subject, time, verb, object; a question ends with 吗."""
+    obj = topic(said.object) if said.object else []
+    return [*topic(said.subject), *said.when.zh, *_verb(said), *obj, *_end(question=said.question)]
+
+
+def _end(*, question: bool) -> Words:
+    return [say("吗", "question"), say("？", "stop")] if question else [say("。", "stop")]
+
+
+def _verb(said: Clause) -> Words:
+    verb = say(said.verb.zh, "verb")
+    if said.negative:
+        if said.verb.zh == "有":
+            return [say("没有", "not", "verb")]
+        return [say("没有" if said.tense == "past" else "不", "not"), verb]
+    if said.tense == "progressive":
+        return [say("正在", "being"), verb]
+    if said.tense == "future":
+        return [say("会", "will"), verb]
+    return [verb, say("了", "verb")] if said.tense == "past" else [verb]
+
+
+def state(said: State) -> Words:
+    """Time, subject, 很, quality; colours and professions take 是."""
+    body = [*_copula(said), *_end(question=said.question)]
+    return [*said.when.zh, *topic(said.subject), *body]
+
+
+def _copula(said: State) -> Words:
+    quality = say(said.quality.zh, "quality")
+    negation = [say("不", "not")] if said.negative else []
+    if not isinstance(said.quality, Adjective):
+        return [*negation, say("是", "be"), quality]
+    if said.quality.zh.endswith("色"):
+        return [*negation, say("是", "be"), quality, say("的", "quality")]
+    future = [say("会", "be")] if said.tense == "future" else []
+    degree = [say("非常", "very")] if said.very else [say("很", "be")]
+    plain = said.negative or (said.question and not said.very)
+    return [*future, *negation, *([] if plain else degree), quality]

@@ -1,0 +1,109 @@
+"""Cuts typed text into chunks: words, stretches of Chinese, punctuation, anything else. Nothing but space is left out."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+APOSTROPHES = "'’‘ʼ＇`´"
+HYPHENS = "-‐‑"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of the typed text at `start:end`; `kind` is word, han, punctuation or symbol."""
+
+    text: str
+    start: int
+    kind: str
+
+    @property
+    def end(self) -> int:
+        """The position after its last character."""
+        return self.start + len(self.text)
+
+    def split(self, cut: int) -> tuple[Chunk, Chunk]:
+        """Its first `cut` characters, and the others."""
+        return Chunk(self.text[:cut], self.start, self.kind), Chunk(self.text[cut:], self.start + cut, self.kind)
+
+
+def scan(text: str, han_words: Collection[str], longest: int) -> Iterator[Chunk]:
+    """The chunks of a text in order, Chinese by longest match among `han_words`."""
+    folded, start = fold(text), 0
+    while start < len(text):
+        end = start + (longest_match(folded, start, han_words, longest) or reach(folded, start, han_words, longest))
+        if kind(folded[start]) != "space":
+            yield Chunk(text[start:end], start, kind(folded[start]))
+        start = end
+
+
+def longest_match(folded: str, start: int, han_words: Collection[str], longest: int) -> int:
+    """Length of the longest known Chinese word that begins here, 0 if none does."""
+    lengths = range(min(longest, len(folded) - start), 0, -1)
+    return next((n for n in lengths if folded[start : start + n] in han_words), 0)
+
+
+def reach(folded: str, start: int, han_words: Collection[str], longest: int) -> int:
+    """How far a chunk that is not a known Chinese word goes on."""
+    first, end = kind(folded[start]), start + 1
+    while end < len(folded) and continues(folded, end, first):
+        if first == "han" and longest_match(folded, end, han_words, longest):
+            break
+        end += 1
+    return end - start
+
+
+def continues(folded: str, at: int, first: str) -> bool:
+    """Whether the character at `at` belongs to the chunk of kind `first` that comes before it."""
+    here = kind(folded[at])
+    if first == "punctuation":
+        return folded[at] == folded[at - 1] or here == "joiner"
+    if first in ("word", "joiner") and here == "punctuation":
+        return joins_word(folded, at)
+    return here in (first, "joiner") or first == "joiner" and here == "word"
+
+
+def joins_word(folded: str, at: int) -> bool:
+    """Whether a mark stands inside a word (didn't, vingt-deux), inside a number (3.14), or ends an elision (l')."""
+    before, after = folded[at - 1], folded[at + 1 : at + 2]
+    if before.isdigit() and after.isdigit():
+        return folded[at] in ".,"
+    return folded[at] in ("'", "-") and kind(before) in ("word", "joiner") and kind(after or " ") == "word"
+
+
+def fold(text: str) -> str:
+    """The text, as long as before, with one form for each width, apostrophe and hyphen."""
+    return "".join(map(fold_character, text))
+
+
+@cache
+def fold_character(character: str) -> str:
+    """The plain form of a character where that is one character, else itself."""
+    if character in APOSTROPHES:
+        return "'"
+    if character in HYPHENS:
+        return "-"
+    plain = unicodedata.normalize("NFKC", character)
+    wide = is_han(character) or unicodedata.category(character).startswith("P")
+    return plain if len(plain) == 1 and not wide else character
+
+
+@cache
+def is_han(character: str) -> bool:
+    """Whether it is a Chinese character."""
+    return unicodedata.name(character, "").startswith(("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH")) or character == "〇"
+
+
+@cache
+def kind(character: str) -> str:
+    """What sort of chunk a character makes; a joiner (mark, zero-width, control) belongs to whatever is beside it."""
+    category = unicodedata.category(character)
+    if character.isspace():
+        return "space"
+    if is_han(character):
+        return "han"
+    if category[0] == "M" or category in ("Cf", "Cc"):
+        return "joiner"
+    return {"L": "word", "N": "word", "P": "punctuation"}.get(category[0], "symbol")

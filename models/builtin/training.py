@@ -1,0 +1,187 @@
+"""Trains a translator, plainly or with two guided heads.
+
+    loss = cross-entropy of the next word                                          (Vaswani et al. 2017, §5.4)
+         + 0.5 · cross-entropy of one cross-attention head towards the gold alignment      (Garg et al. 2019)
+         + 0.5 · cross-entropy of one encoder head: "it" towards its antecedent, an ambiguous word towards its cues
+
+A guided map can be right and yet unused. So for half of the sentences the guided heads are the only ones left on in
+their blocks, and the earlier decoder layers lose their cross-attention (DropHead; Zhou et al. 2020): what these heads
+show is then what the translation has to be made from.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from models.builtin.corpus.pair import Pair
+from models.builtin.tokenizer import Tokenizer
+from models.builtin.transformer import Config, Transformer
+from models.recorder import Recorder, recording
+from models.trace import Site
+
+GUIDED_HEAD = 0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train: sizes of steps, and how hard the two heads are guided (0: not at all)."""
+
+    steps: int = 1500
+    batch: int = 64
+    rate: float = 1.5e-3
+    warmup: int = 150
+    smoothing: float = 0.05
+    guidance: float = 0.5
+    drop_heads: float = 0.5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pairs as tensors. `aligned` and `referred` are True where a guided row should look."""
+
+    source: Int[Tensor, "batch source"]
+    target: Int[Tensor, "batch target"]
+    following: Int[Tensor, "batch target"]
+    aligned: Bool[Tensor, "batch target source"]
+    referred: Bool[Tensor, "batch source source"]
+
+
+@dataclass(frozen=True)
+class GateHeads:
+    """Training only: each sentence's heads of a block, times 1 or 0."""
+
+    block: str
+    gates: Float[Tensor, "batch head 1 1"]
+    site: ClassVar[Site] = Site.CONTEXT
+
+    def apply(self, tensor: Tensor) -> Tensor:
+        """The context with some heads of some sentences silent."""
+        return tensor * self.gates
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Which blocks hold the guided heads: the last of the encoder and the last cross-attention."""
+
+    config: Config
+
+    @property
+    def antecedent(self) -> str:
+        """The block whose head finds out whom "it" means."""
+        return f"encoder.{self.config.encoder_layers - 1}.self"
+
+    @property
+    def alignment(self) -> str:
+        """The block whose head finds the word to translate."""
+        return f"decoder.{self.config.decoder_layers - 1}.cross"
+
+    def heads(self) -> list[dict[str, str | int]]:
+        """The guided heads as `config.json` lists them."""
+        return [
+            {"block": self.alignment, "head": GUIDED_HEAD, "target": "alignment"},
+            {"block": self.antecedent, "head": GUIDED_HEAD, "target": "antecedent"},
+        ]
+
+    def gates(self, sentences: int, share: float) -> list[GateHeads]:
+        """For a random share of the sentences, only the guided heads stay on."""
+        kept = (torch.rand(sentences, 1, 1, 1) >= share).float()
+        others = kept.repeat(1, self.config.heads, 1, 1)
+        guided = others.index_fill(1, torch.tensor([GUIDED_HEAD]), 1.0)
+        earlier = [GateHeads(f"decoder.{i}.cross", others) for i in range(self.config.decoder_layers - 1)]
+        return [GateHeads(self.antecedent, guided), GateHeads(self.alignment, guided), *earlier]
+
+
+def to_batch(pairs: Sequence[Pair], tokenizer: Tokenizer) -> Batch:
+    """Pairs of words → padded ids, with the rows that guidance speaks of."""
+    sources = [[*map(tokenizer.id, pair.source), tokenizer.end] for pair in pairs]
+    targets = [[tokenizer.start(pair.language), *map(tokenizer.id, pair.target)] for pair in pairs]
+    source, target = padded(sources, tokenizer.pad), padded(targets, tokenizer.pad)
+    following = padded([[*ids[1:], tokenizer.end] for ids in targets], tokenizer.pad)
+    aligned = torch.zeros(*target.shape, source.shape[1], dtype=torch.bool)
+    referred = torch.zeros(*source.shape, source.shape[1], dtype=torch.bool)
+    for row, pair in enumerate(pairs):
+        for position, links in enumerate((*pair.alignment, (len(pair.source),))):
+            aligned[row, position, list(links)] = True
+        for position, links in references(pair):
+            referred[row, position, list(links)] = True
+    return Batch(source, target, following, aligned, referred)
+
+
+def references(pair: Pair) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Source positions whose meaning lies in other source positions, with those."""
+    if pair.pronoun is not None and pair.antecedent is not None:
+        yield pair.pronoun, (pair.antecedent,)
+    if pair.ambiguous is not None and pair.cues:
+        yield pair.ambiguous, pair.cues
+
+
+def padded(rows: Sequence[Sequence[int]], padding: int) -> Int[Tensor, "batch longest"]:
+    """Rows of ids, made equally long."""
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[padding] * (longest - len(row))] for row in rows])
+
+
+def guidance_loss(
+    masked_scores: Float[Tensor, "batch head query key"], wanted: Bool[Tensor, "batch query key"]
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy of the guided head's rows towards the wanted keys, in equal parts; zero if no row is wanted."""
+    log_weights = masked_scores[:, GUIDED_HEAD].log_softmax(dim=-1)
+    share = wanted / wanted.sum(dim=-1, keepdim=True).clamp(min=1)
+    return -(share * log_weights.masked_fill(~wanted, 0.0)).sum() / wanted.any(dim=-1).sum().clamp(min=1)
+
+
+def loss_of(model: Transformer, batch: Batch, recipe: Recipe) -> Float[Tensor, ""]:
+    """The training loss of one batch, under this recipe."""
+    guidance = Guidance(model.config)
+    edits = guidance.gates(len(batch.source), recipe.drop_heads) if recipe.guidance else []
+    with recording(Recorder(edits, {Site.MASKED_SCORES})) as recorder:
+        logits = model(batch.source, batch.target)
+    padding, smoothing = model.config.padding, recipe.smoothing
+    loss = F.cross_entropy(
+        logits.flatten(0, 1), batch.following.flatten(), ignore_index=padding, label_smoothing=smoothing
+    )
+    if not recipe.guidance:
+        return loss
+    alignment = guidance_loss(recorder.tensors[Site.MASKED_SCORES, guidance.alignment], batch.aligned)
+    antecedent = guidance_loss(recorder.tensors[Site.MASKED_SCORES, guidance.antecedent], batch.referred)
+    return loss + recipe.guidance * (alignment + antecedent)
+
+
+def learning_rate(step: int, recipe: Recipe) -> float:
+    """Linear warm-up, then half a cosine down to zero."""
+    warm = min(1.0, (step + 1) / recipe.warmup)
+    return recipe.rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+
+
+def train(model: Transformer, tokenizer: Tokenizer, draws: Iterator[list[Pair]], recipe: Recipe) -> Iterator[float]:
+    """Train the model in place, one batch of `draws` per step; yields each step's loss."""
+    optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
+    model.train()
+    for step in range(recipe.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, recipe)
+        loss = loss_of(model, to_batch(next(draws), tokenizer), recipe)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        yield loss.item()
+    model.eval()
+
+
+def drawn(pairs: Mapping[str, Sequence[Pair]], shares: Mapping[str, float], recipe: Recipe) -> Iterator[list[Pair]]:
+    """Endless batches: each sentence's phenomenon by `shares`, then one of its pairs."""
+    chance = random.Random(recipe.seed)
+    names, weights = list(shares), list(shares.values())
+    while True:
+        yield [chance.choice(pairs[name]) for name in chance.choices(names, weights, k=recipe.batch)]

@@ -1,0 +1,162 @@
+"""Everything that can go wrong on purpose.
+
+    MicroscopeError
+    ├── ModelError
+    │   └── UnknownModel
+    ├── TextError
+    │   ├── EmptyText            ├── TextTooLarge (characters)
+    │   ├── OnlyUnknownWords     ├── TargetTooLong
+    │   ├── TextTooLong (tokens) └── TargetOnlyUnknown
+    ├── EditError
+    │   ├── UnsupportedEdit
+    │   └── EditOutOfRange
+    └── RequestError
+        ├── BadRequest           ├── StaleKey
+        └── ServerBusy
+
+Each has an `id`, under which `assets/texts/errors.toml` holds its message in both languages, and `facts` that fill it.
+The English message here says the same to a person in Python: what, got, wanted, what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class MicroscopeError(Exception):
+    """Any error that this project raises on purpose."""
+
+    id: ClassVar[str] = "internal"
+
+    def __init__(self, message: str, **facts: str | int) -> None:
+        super().__init__(message)
+        self.facts = facts
+
+
+class ModelError(MicroscopeError):
+    """About the model that was asked for."""
+
+
+class UnknownModel(ModelError):
+    """No model of that name."""
+
+    id = "unknown_model"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        listed = ", ".join(known)
+        super().__init__(f"no model {name!r}; use one of: {listed}", got=name, known=listed)
+
+
+class TextError(MicroscopeError):
+    """About what was typed."""
+
+
+class EmptyText(TextError):
+    """Nothing to read."""
+
+    id = "empty_text"
+
+    def __init__(self) -> None:
+        super().__init__("the text is empty; type a sentence of at least one word")
+
+
+class TextTooLong(TextError):
+    """More tokens than the model reads."""
+
+    id = "text_too_long"
+
+    def __init__(self, got: int, limit: int) -> None:
+        super().__init__(f"the text has {got} tokens; at most {limit} fit; shorten it", got=got, limit=limit)
+
+
+class TextTooLarge(TextError):
+    """More characters than are looked at."""
+
+    id = "text_too_large"
+
+    def __init__(self, got: int, limit: int) -> None:
+        super().__init__(f"the text has {got} characters; at most {limit} are read; shorten it", got=got, limit=limit)
+
+
+class OnlyUnknownWords(TextError):
+    """Not one word that the model knows."""
+
+    id = "only_unknown"
+
+    def __init__(self, words: Sequence[str]) -> None:
+        listed = ", ".join(words)
+        super().__init__(f"the model knows none of: {listed}; use words of its vocabulary", words=listed)
+
+
+class TargetTooLong(TextError):
+    """More target tokens than the decoder reads."""
+
+    id = "target_too_long"
+
+    def __init__(self, got: int, limit: int) -> None:
+        super().__init__(f"the target has {got} tokens; at most {limit} fit; shorten it", got=got, limit=limit)
+
+
+class TargetOnlyUnknown(TextError):
+    """Not one target word that the model knows."""
+
+    id = "target_only_unknown"
+
+    def __init__(self, words: Sequence[str]) -> None:
+        listed = ", ".join(words)
+        super().__init__(f"the model knows no target word of: {listed}; leave the target empty", words=listed)
+
+
+class EditError(MicroscopeError):
+    """About an edit."""
+
+
+class UnsupportedEdit(EditError):
+    """An edit that this model cannot apply."""
+
+    id = "unsupported_edit"
+
+    def __init__(self, edit: object, known: Sequence[type]) -> None:
+        listed = ", ".join(kind.__name__ for kind in known)
+        super().__init__(f"cannot apply {edit!r}; edits built so far: {listed}", got=repr(edit), known=listed)
+
+
+class EditOutOfRange(EditError):
+    """An edit that names a block, head, query or key which this run does not have."""
+
+    id = "edit_out_of_range"
+
+    def __init__(self, edit: object) -> None:
+        super().__init__(f"{edit!r} names a block, head, query or key that this run does not have", got=repr(edit))
+
+
+class RequestError(MicroscopeError):
+    """About a request to the server."""
+
+
+class BadRequest(RequestError):
+    """A request that says nothing sensible."""
+
+    id = "bad_request"
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"cannot understand the request: {got}", got=got)
+
+
+class StaleKey(RequestError):
+    """A key made for another version of the model or the program."""
+
+    id = "stale_key"
+
+    def __init__(self) -> None:
+        super().__init__("this key belongs to another version of the model; run the text again")
+
+
+class ServerBusy(RequestError):
+    """Too many runs at once."""
+
+    id = "server_busy"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} runs are waiting already; try again in a moment", limit=limit)

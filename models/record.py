@@ -1,0 +1,99 @@
+"""From a text to a trace: `record`, and the `Request` that names a run so that it can be made again anywhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from models.builtin.translator import Translator
+from models.catalog import load
+from models.errors import BadRequest, StaleKey
+from models.recorder import Edit
+from models.trace import Trace
+
+SCHEMA = 1
+"""Version of what a key stands for; raise it when the same request gives other arrays."""
+
+KEY_LIMIT = 16_000
+"""The longest key, in characters, that is unpacked at all."""
+
+
+def record(
+    model: str | Translator,
+    text: str = "",
+    *,
+    target: str | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    language: str | None = None,
+    edits: Sequence[Edit] = (),
+) -> Trace:
+    """Run a model once on a text and keep every number it computes.
+
+    Args:
+        model: a loaded model, or the name of one.
+        text: what the model reads; for an encoder-decoder, the source.
+        target: what an encoder-decoder's decoder reads; may begin with a language tag such as `<zh>`.
+            Without one the model's own greedy output is read back in one teacher-forced pass.
+        inputs: ready ids instead of text, a batch of one.
+        language: the language to translate into, `fr`, `zh` or `en`; chosen from the text if not given.
+        edits: changes to make inside this run.
+
+    Raises:
+        MicroscopeError: the text, target or edit cannot be taken; see `models.errors`.
+    """
+    loaded = load(model) if isinstance(model, str) else model
+    return loaded.record(text, target=target, language=language, inputs=inputs, edits=edits)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that decides what a trace contains; equal requests give equal traces."""
+
+    model: str
+    text: str
+    target: str | None = None
+    language: str | None = None
+
+    @property
+    def key(self) -> str:
+        """This request as text for an address: a digest with the model's revision, then the request itself."""
+        packed = zlib.compress(json.dumps(asdict(self), ensure_ascii=False, sort_keys=True).encode(), 9)
+        return f"{self._digest()}.{base64.urlsafe_b64encode(packed).decode().rstrip('=')}"
+
+    @classmethod
+    def from_key(cls, key: str) -> Request:
+        """The request that a key was made from.
+
+        Raises:
+            BadRequest: not a key.
+            StaleKey: made for another revision of the model, or another schema.
+        """
+        digest, _, packed = key.partition(".")
+        request = cls._unpack(packed)
+        if digest != request._digest():
+            raise StaleKey
+        return request
+
+    def run(self) -> Trace:
+        """The trace of this request."""
+        return record(self.model, self.text, target=self.target, language=self.language)
+
+    @classmethod
+    def _unpack(cls, packed: str) -> Request:
+        if len(packed) > KEY_LIMIT:
+            raise BadRequest(f"a key of {len(packed)} characters")
+        try:
+            raw = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
+            fields = json.loads(zlib.decompressobj().decompress(raw, 1 << 20))
+            return cls(**fields)
+        except (ValueError, TypeError, zlib.error) as error:
+            raise BadRequest("not a key of a run") from error
+
+    def _digest(self) -> str:
+        said = json.dumps([SCHEMA, load(self.model).card.revision, asdict(self)], sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:16]

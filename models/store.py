@@ -1,0 +1,70 @@
+"""Traces kept for a while, so that the arrays of a run can be asked for one by one without running it again."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from models.errors import ServerBusy
+from models.record import Request
+from models.trace import Trace
+
+CAPACITY = 64
+"""Traces kept; one of the longest built-in runs is about 2 MB."""
+
+WAITING_LIMIT = 64
+"""Runs that may wait for their turn before the next one is refused."""
+
+RUNS_AT_ONCE = 2
+
+
+class TraceStore:
+    """The most recently used traces; a missing one is run again. Equal requests at the same time run once."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._traces: OrderedDict[Request, Trace] = OrderedDict()
+        self._lock = threading.Lock()
+        self._running: dict[Request, threading.Lock] = {}
+        self._slots = threading.BoundedSemaphore(RUNS_AT_ONCE)
+
+    def get(self, request: Request) -> Trace:
+        """The trace of a request.
+
+        Raises:
+            ServerBusy: too many runs wait already.
+            MicroscopeError: whatever the run itself raises.
+        """
+        kept = self._kept(request)
+        if kept is not None:
+            return kept
+        with self._turn(request):
+            kept = self._kept(request)
+            return kept if kept is not None else self._run(request)
+
+    def _kept(self, request: Request) -> Trace | None:
+        with self._lock:
+            if request in self._traces:
+                self._traces.move_to_end(request)
+            return self._traces.get(request)
+
+    def _turn(self, request: Request) -> threading.Lock:
+        with self._lock:
+            if request not in self._running and len(self._running) >= WAITING_LIMIT:
+                raise ServerBusy(WAITING_LIMIT)
+            return self._running.setdefault(request, threading.Lock())
+
+    def _run(self, request: Request) -> Trace:
+        try:
+            with self._slots:
+                return self._keep(request, request.run())
+        finally:
+            with self._lock:
+                self._running.pop(request, None)
+
+    def _keep(self, request: Request, trace: Trace) -> Trace:
+        with self._lock:
+            self._traces[request] = trace
+            while len(self._traces) > self._capacity:
+                self._traces.popitem(last=False)
+        return trace

@@ -1,0 +1,338 @@
+"""A trace: every number one run of a model computed, as NumPy arrays whose axes have names.
+
+A number is found by *what it is* (a `Site`) and *where it is* (a place):
+
+    place            example              sites
+    stream           "encoder"            token_embedding, position_encoding, residual (what enters the first layer)
+    layer            "encoder.0"          residual (what leaves the layer)
+    block            "decoder.1.cross"    everything attention computes, its inputs, its weights, its output, its norm
+    feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm
+    ""               ""                   logits
+
+The recorder keeps what is of size n × d. Everything of size n × n is derived here, per head, in float32, when it
+is looked at, and `Head.error` proves it: weights @ value against the context vector that the model computed.
+
+A mask is Boolean and True means *may attend*. Nothing here knows torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+TOLERANCE = 1e-5
+"""The largest |weights @ value − the model's own context| that counts as proof, for float32."""
+
+
+class Axis(StrEnum):
+    """What a dimension of an array counts."""
+
+    HEAD = "head"
+    KV_HEAD = "kv_head"
+    QUERY = "query"
+    KEY = "key"
+    POSITION = "position"
+    D_MODEL = "d_model"
+    D_HEAD = "d_head"
+    D_VALUE = "d_value"
+    D_HIDDEN = "d_hidden"
+    VOCABULARY = "vocabulary"
+
+
+class Site(StrEnum):
+    """What an array is. `AXES` says which axes it has."""
+
+    TOKEN_EMBEDDING = "token_embedding"
+    POSITION_ENCODING = "position_encoding"
+    RESIDUAL = "residual"
+
+    QUERY_INPUT = "query_input"
+    KEY_INPUT = "key_input"
+    QUERY_WEIGHT = "query_weight"
+    KEY_WEIGHT = "key_weight"
+    VALUE_WEIGHT = "value_weight"
+    OUTPUT_WEIGHT = "output_weight"
+    QUERY_BIAS = "query_bias"
+    KEY_BIAS = "key_bias"
+    VALUE_BIAS = "value_bias"
+    OUTPUT_BIAS = "output_bias"
+
+    QUERY = "query"
+    KEY = "key"
+    VALUE = "value"
+    SCORES = "scores"
+    BIAS = "bias"
+    MASK = "mask"
+    MASKED_SCORES = "masked_scores"
+    WEIGHTS = "weights"
+    CONTEXT = "context"
+    ATTENTION_OUTPUT = "attention_output"
+
+    HIDDEN = "hidden"
+    MLP_OUTPUT = "mlp_output"
+    RESIDUAL_SUM = "residual_sum"
+    NORM = "norm"
+    LOGITS = "logits"
+
+
+_STREAM = (Axis.POSITION, Axis.D_MODEL)
+_PROJECTION = (Axis.HEAD, Axis.D_MODEL, Axis.D_HEAD)
+_GRID = (Axis.HEAD, Axis.QUERY, Axis.KEY)
+
+AXES: Mapping[Site, tuple[Axis, ...]] = {
+    Site.TOKEN_EMBEDDING: _STREAM,
+    Site.POSITION_ENCODING: _STREAM,
+    Site.RESIDUAL: _STREAM,
+    Site.QUERY_INPUT: _STREAM,
+    Site.KEY_INPUT: _STREAM,
+    Site.QUERY_WEIGHT: _PROJECTION,
+    Site.KEY_WEIGHT: (Axis.KV_HEAD, Axis.D_MODEL, Axis.D_HEAD),
+    Site.VALUE_WEIGHT: (Axis.KV_HEAD, Axis.D_MODEL, Axis.D_VALUE),
+    Site.OUTPUT_WEIGHT: (Axis.HEAD, Axis.D_VALUE, Axis.D_MODEL),
+    Site.QUERY_BIAS: (Axis.HEAD, Axis.D_HEAD),
+    Site.KEY_BIAS: (Axis.KV_HEAD, Axis.D_HEAD),
+    Site.VALUE_BIAS: (Axis.KV_HEAD, Axis.D_VALUE),
+    Site.OUTPUT_BIAS: (Axis.D_MODEL,),
+    Site.QUERY: (Axis.HEAD, Axis.QUERY, Axis.D_HEAD),
+    Site.KEY: (Axis.KV_HEAD, Axis.KEY, Axis.D_HEAD),
+    Site.VALUE: (Axis.KV_HEAD, Axis.KEY, Axis.D_VALUE),
+    Site.SCORES: _GRID,
+    Site.BIAS: _GRID,
+    Site.MASK: _GRID,
+    Site.MASKED_SCORES: _GRID,
+    Site.WEIGHTS: _GRID,
+    Site.CONTEXT: (Axis.HEAD, Axis.QUERY, Axis.D_VALUE),
+    Site.ATTENTION_OUTPUT: _STREAM,
+    Site.HIDDEN: (Axis.POSITION, Axis.D_HIDDEN),
+    Site.MLP_OUTPUT: _STREAM,
+    Site.RESIDUAL_SUM: _STREAM,
+    Site.NORM: _STREAM,
+    Site.LOGITS: (Axis.POSITION, Axis.VOCABULARY),
+}
+"""Site → its axes, in order. The only place where they are said."""
+
+DERIVED = frozenset({Site.SCORES, Site.MASKED_SCORES, Site.WEIGHTS})
+"""Sites that are computed from the recorded ones when somebody looks."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token as the model reads it: `text` is what a person sees, `start:end` its place in the typed text.
+
+    `unknown` marks a word outside the vocabulary: the model reads its unknown token, the page shows the word.
+    `special` marks tokens nobody typed (end of sentence, target language).
+    """
+
+    id: int
+    text: str
+    start: int = -1
+    end: int = -1
+    unknown: bool = False
+    special: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """One attention sublayer. `heads` query heads share `kv_heads` key/value heads (equal unless grouped)."""
+
+    name: str
+    heads: int
+    kv_heads: int
+    query_stream: str
+    key_stream: str
+    module: str
+    scale: float
+
+    @property
+    def kind(self) -> str:
+        """`self` or `cross`."""
+        return self.name.rsplit(".", 1)[-1]
+
+
+@dataclass(frozen=True)
+class GuidedHead:
+    """A head that training pushed towards a target: `alignment` (which source word) or `antecedent` (whom *it* means)."""
+
+    block: str
+    head: int
+    target: str
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is: counted from the loaded model, never from its name."""
+
+    name: str
+    architecture: str
+    kind: str
+    layers: int
+    heads: int
+    kv_heads: int
+    d_model: int
+    d_head: int
+    parameters: int
+    positions: str
+    d_hidden: int = 0
+    vocabulary: int = 0
+    context_length: int = 0
+    dtype: str = "float32"
+    revision: str = ""
+    guided: tuple[GuidedHead, ...] = ()
+
+
+@dataclass(frozen=True)
+class PositionalEncoding:
+    """How positions enter: `kind` (sinusoidal, learned, rotary, …), its `values` and the place they act on."""
+
+    kind: str
+    values: Array
+    where: str
+
+
+@dataclass(frozen=True)
+class Head:
+    """One attention head: what was recorded, and every stage derived from it in float32.
+
+        scores = Q Kᵀ × scale;  masked_scores = scores + bias, −∞ where forbidden;
+        weights = softmax(masked_scores);  context = weights @ value        (Vaswani et al. 2017, eq. 1)
+
+    A query with nothing to attend to gets weights of zero. `model_context` is the context that the model computed.
+    """
+
+    query: Array
+    key: Array
+    value: Array
+    mask: Mask
+    scale: float
+    model_context: Array
+    bias: Array | None = None
+    query_unrotated: Array | None = None
+    key_unrotated: Array | None = None
+    sink: Array | None = None
+
+    @cached_property
+    def scores(self) -> Array:
+        """Q Kᵀ × scale, before bias and mask; real."""
+        return self.query @ self.key.T * np.float32(self.scale)
+
+    @cached_property
+    def masked_scores(self) -> Array:
+        """What softmax receives: scores + bias, −∞ where attention is forbidden."""
+        biased = self.scores if self.bias is None else self.scores + self.bias
+        return np.where(self.mask, biased, np.float32(-np.inf))
+
+    @cached_property
+    def weights(self) -> Array:
+        """Softmax over keys, in [0, 1]; each row sums to 1, or to 0 where every key is forbidden."""
+        return softmax(self.masked_scores)
+
+    @cached_property
+    def context(self) -> Array:
+        """weights @ value: one vector per query."""
+        return self.weights @ self.value
+
+    @property
+    def error(self) -> float:
+        """Largest |context − the model's own context of this head|: the proof that the shown weights are the used ones."""
+        return float(np.abs(self.context - self.model_context).max(initial=0.0))
+
+
+def softmax(masked_scores: Array) -> Array:
+    """Softmax over the last axis; a row of −∞ gives zeros. NaN stays NaN."""
+    largest = masked_scores.max(axis=-1, keepdims=True)
+    exponentials = np.exp(masked_scores - np.where(np.isneginf(largest), np.float32(0), largest))
+    total = exponentials.sum(axis=-1, keepdims=True)
+    return exponentials / np.where(total == 0, np.float32(1), total)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One run, frozen: what was read, what was computed, by which model. Picklable; knows nothing of torch."""
+
+    model: ModelCard
+    text: str
+    tokens: Mapping[str, tuple[Token, ...]]
+    blocks: tuple[Block, ...]
+    arrays: Mapping[tuple[Site, str], NDArray]
+    positions: tuple[PositionalEncoding, ...] = ()
+    predictions: tuple[Token, ...] = ()
+    """Per position of the predicting stream: the most probable next token."""
+    output: str = ""
+    """The decoder's reading as a person would write it, without special tokens."""
+    edits: tuple[object, ...] = ()
+    _heads: dict[tuple[str, int], Head] = field(default_factory=dict, repr=False, compare=False)
+
+    def block(self, name: str) -> Block:
+        """The block of that name.
+
+        Raises:
+            KeyError: no such block; the message lists those there are.
+        """
+        for block in self.blocks:
+            if block.name == name:
+                return block
+        raise KeyError(f"no block {name!r}; this trace has {', '.join(b.name for b in self.blocks)}")
+
+    def head(self, block: str, head: int) -> Head:
+        """One head of one block, with every stage of its computation.
+
+        Raises:
+            KeyError: no such block.
+            IndexError: no such head in it.
+        """
+        if (block, head) not in self._heads:
+            self._heads[block, head] = self._head(self.block(block), head)
+        return self._heads[block, head]
+
+    def weights(self, block: str) -> Array:
+        """Attention weights of all heads of a block: (head, query, key), in [0, 1]."""
+        return np.stack([self.head(block, head).weights for head in range(self.block(block).heads)])
+
+    def array(self, site: Site, place: str = "") -> NDArray:
+        """The array of a site at a place; `AXES[site]` names its axes.
+
+        Raises:
+            KeyError: that site was not recorded at that place; the message lists where it was.
+        """
+        if site in DERIVED:
+            heads = range(self.block(place).heads)
+            return np.stack([getattr(self.head(place, head), site.value) for head in heads])
+        if (site, place) not in self.arrays:
+            places = sorted(p for s, p in self.arrays if s == site)
+            raise KeyError(f"{site.value} was not recorded at {place!r}; it was at: {', '.join(places) or 'no place'}")
+        return self.arrays[site, place]
+
+    @property
+    def logits(self) -> Array | None:
+        """(position, vocabulary): what softmax turns into the probability of the next token; None without a head."""
+        return self.arrays.get((Site.LOGITS, ""))
+
+    def _head(self, block: Block, head: int) -> Head:
+        if not 0 <= head < block.heads:
+            raise IndexError(f"no head {head} in {block.name}; it has heads 0 to {block.heads - 1}")
+        shared = head * block.kv_heads // block.heads
+        mask = self.arrays[Site.MASK, block.name]
+        bias = self.arrays.get((Site.BIAS, block.name))
+        return Head(
+            query=self.arrays[Site.QUERY, block.name][head],
+            key=self.arrays[Site.KEY, block.name][shared],
+            value=self.arrays[Site.VALUE, block.name][shared],
+            mask=mask[min(head, len(mask) - 1)],
+            scale=block.scale,
+            model_context=self.arrays[Site.CONTEXT, block.name][head],
+            bias=None if bias is None else bias[min(head, len(bias) - 1)],
+        )
+
+
+def scale_of(d_head: int) -> float:
+    """1 / √d_head: what keeps dot products of long vectors from saturating softmax (Vaswani et al. 2017, §3.2.1)."""
+    return 1.0 / math.sqrt(d_head)

@@ -1,0 +1,56 @@
+"""The explorer: one Gradio component whose inside is our own browser code (`assets/explorer`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+BASE = "gradio_api/microscope"
+"""Where the routes live, relative to the page. Only addresses under `gradio_api/` reach Python behind every proxy."""
+
+_MODULES = (
+    "main", "store", "data", "words", "facts", "colors", "plate", "scenes", "figure", "explain", "derivation",
+    "heads", "strips", "lines", "controls", "dialogs", "dom", "address",
+)  # fmt: skip
+
+_MOUNT = f"""
+import(new URL('{BASE}/assets/explorer/main.js', document.baseURI)).then(
+  (module) => module.mount(element, new URL('{BASE}/', document.baseURI)));
+"""
+
+from gradio.events import Dependency
+
+class Explorer(gr.HTML):
+    """The whole page below the browser's own chrome. Static template; every number arrives through the routes."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            value="",
+            html_template='<div class="microscope" data-state="loading"></div>',
+            css_template="",
+            apply_default_css=False,
+            js_on_load=_MOUNT,
+            **options,
+        )
+
+    def api_info(self) -> dict[str, str]:
+        """What Gradio's API page says of the component."""
+        return {"type": "string"}
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def head() -> str:
+    """Tags for the page's head: styles, and modules fetched while Gradio itself is still starting."""
+    explorer = f"{BASE}/assets/explorer"
+    preload = "".join(f'<link rel="modulepreload" href="{explorer}/{name}.js">' for name in _MODULES)
+    return (
+        f'<link rel="stylesheet" href="{explorer}/katex/katex.min.css">'
+        f'<link rel="stylesheet" href="{explorer}/style.css">'
+        f'<link rel="preload" as="fetch" crossorigin="anonymous" href="{BASE}/config">'
+        f'<script defer src="{explorer}/katex/katex.min.js"></script>{preload}'
+    )

@@ -1,0 +1,339 @@
+"""Every word the user reads: loads `assets/texts/*.toml` and the glossary, checks them, fills in the facts.
+
+    stages.toml     the walk: formula, the same with digits, code, and the words of each stage
+    readings.toml   sentences about one result          errors.toml    what to say when something cannot be done
+    presets.toml    ready examples                      ui.toml        labels
+    glossary.toml   the terms
+
+A text holds facts as `[[name:format]]`. A word has no format, a count needs none, a measured number always has one.
+What is sent to the browser has the shape of the files: each text in both languages, under `en` and `zh`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_origin, get_type_hints
+
+ASSETS = Path(__file__).parents[1] / "assets"
+
+Fact = str | int | float
+T = TypeVar("T")
+
+PLACEHOLDER = re.compile(r"\[\[(\w+)(?::([^\[\]]+))?\]\]")
+FORMAT = re.compile(r"d|\.\d[fe]")
+
+LITERALS = frozenset({"text_literal", "target_literal", "language_literal"})
+"""Facts that are Python source, for code."""
+
+WORDS = LITERALS | {
+    *("model", "block", "stream", "query_token", "key_token", "predicted_token"),
+    *("top_token", "second_token"),
+}
+"""Facts that are words."""
+
+COUNTS = frozenset({
+    *("head", "query", "key", "channel", "pair", "token_id", "largest_dimension"),
+    *("n_query", "n_key", "d_model", "d_head", "vocabulary", "layers", "heads"),
+})  # fmt: skip
+"""Facts that are whole numbers: indices, which count from 0, and sizes."""
+
+MEASURES = frozenset({
+    *("embedding", "table_value", "root_d_model", "position", "sum", "wavelength"),
+    *("query_value", "key_value", "value_value", "product", "largest_product", "root_d_head", "scale", "score"),
+    *("masked_score", "row_max", "shifted", "exponential", "row_sum", "weight", "percent", "context"),
+    *("top_weight", "second_weight", "error", "tolerance"),
+})  # fmt: skip
+"""Facts that are real numbers; `masked_score` and `shifted` are −∞ where attention is forbidden."""
+
+FACTS = WORDS | COUNTS | MEASURES
+"""Everything that a text about a selection may say of it (`viz.steps.facts`)."""
+
+ERROR_FACTS: Mapping[str, frozenset[str]] = {
+    "text_too_long": frozenset({"got", "limit"}),
+    "text_too_large": frozenset({"got", "limit"}),
+    "only_unknown": frozenset({"words"}),
+    "target_too_long": frozenset({"got", "limit"}),
+    "target_only_unknown": frozenset({"words"}),
+    "unknown_model": frozenset({"got", "known"}),
+    "unsupported_edit": frozenset({"got", "known"}),
+    "edit_out_of_range": frozenset({"got"}),
+    "bad_request": frozenset({"got"}),
+    "server_busy": frozenset({"limit"}),
+    "url_fixed": frozenset({"what"}),
+    "unknown_words": frozenset({"words"}),
+}
+"""Error id → the facts its message may use; an id that is not here has none."""
+
+
+class TextsError(ValueError):
+    """A text file that lacks something, has too much, or uses a fact that does not exist."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One short text."""
+
+    en: str
+    zh: str
+
+
+@dataclass(frozen=True)
+class StageWords:
+    """A stage in one language: `short` for the strip, then two depths in Markdown."""
+
+    short: str
+    title: str
+    words: str
+    maths: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the walk. `code` is Python whose last expression equals the fact `code_result`."""
+
+    formula: str
+    digits: str
+    code: str
+    code_result: str
+    en: StageWords
+    zh: StageWords
+
+
+@dataclass(frozen=True)
+class MessageWords:
+    """A message in one language."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """What to say when something cannot be done."""
+
+    en: MessageWords
+    zh: MessageWords
+
+
+@dataclass(frozen=True)
+class PresetWords:
+    """A ready example in one language: the label of its chip, and why it is interesting."""
+
+    title: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A ready example and where to open it; its row is named by the token it reads or by the one it predicts."""
+
+    id: str
+    model: str
+    text: str
+    language: str
+    block: str
+    head: int
+    key: str
+    stage: str
+    en: PresetWords
+    zh: PresetWords
+    query: str = ""
+    predicts: str = ""
+
+
+@dataclass(frozen=True)
+class TermWords:
+    """A term in one language, with its definition in one sentence."""
+
+    term: str
+    definition: str
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term of the glossary; `synonyms` are what papers and programs call it."""
+
+    id: str
+    en: TermWords
+    zh: TermWords
+    synonyms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All texts, by file and id."""
+
+    stages: Mapping[str, Stage]
+    readings: Mapping[str, Sentence]
+    errors: Mapping[str, Message]
+    presets: tuple[Preset, ...]
+    glossary: tuple[Term, ...]
+    ui: Mapping[str, Sentence]
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it in plain dicts and lists, as the browser reads it."""
+        return asdict(self)
+
+    def tables(self) -> Iterator[tuple[str, Any]]:
+        """Each table with its place, such as `errors.empty_text`."""
+        for name in ("stages", "readings", "errors", "ui"):
+            yield from ((f"{name}.{id}", table) for id, table in getattr(self, name).items())
+        for name in ("presets", "glossary"):
+            yield from ((f"{name}.{table.id}", table) for table in getattr(self, name))
+
+
+@functools.cache
+def load_texts() -> Texts:
+    """The texts of this project, read and checked once.
+
+    Raises:
+        TextsError: something is missing, superfluous or unknown; the message names every fault and its place.
+    """
+    texts = read_texts(ASSETS)
+    if found := faults(texts):
+        raise TextsError("\n".join(found))
+    return texts
+
+
+def read_texts(assets: Path) -> Texts:
+    """The texts below a folder, their shape checked but not their facts."""
+    return Texts(
+        stages=_tables(Stage, "stages", _toml(assets / "texts" / "stages.toml")),
+        readings=_tables(Sentence, "readings", _toml(assets / "texts" / "readings.toml")),
+        errors=_tables(Message, "errors", _toml(assets / "texts" / "errors.toml")),
+        presets=_list(Preset, "presets", _toml(assets / "texts" / "presets.toml")["preset"]),
+        glossary=_list(Term, "glossary", _toml(assets / "glossary.toml")["term"]),
+        ui=_tables(Sentence, "ui", _toml(assets / "texts" / "ui.toml")["ui"]),
+    )
+
+
+def placeholders(template: str) -> frozenset[str]:
+    """The names of the facts that a text uses."""
+    return frozenset(name for name, _ in PLACEHOLDER.findall(template))
+
+
+def render(template: str, facts: Mapping[str, Fact]) -> str:
+    """The text with its facts filled in.
+
+    Raises:
+        KeyError: a fact that was not given; the message names it and those there are.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        name, format = match[1], match[2] or ""
+        if name not in facts:
+            raise KeyError(f"no fact {name!r}; there are: {', '.join(sorted(facts)) or 'none'}")
+        return spell(facts[name], format)
+
+    return PLACEHOLDER.sub(fill, template)
+
+
+def spell(fact: Fact, format: str = "") -> str:
+    """A fact as it is read: words as they are, numbers with a real minus sign, −∞ for what is forbidden, never −0."""
+    if isinstance(fact, str):
+        return fact
+    if math.isnan(fact) or math.isinf(fact):
+        return "NaN" if math.isnan(fact) else "∞" if fact > 0 else "−∞"
+    digits = f"{fact:{format}}"
+    return digits.replace("-", "−" if float(digits) else "", 1) if digits.startswith("-") else digits
+
+
+def faults(texts: Texts) -> list[str]:
+    """What is wrong with the facts in these texts, one line each; empty when nothing is."""
+    found: list[str] = []
+    for place, table in texts.tables():
+        if not _agree(table.en, table.zh):
+            found.append(f"{place}: English and Chinese use different facts")
+        for template in _strings(asdict(table)):
+            found += (f"{place}: {fault}" for fault in _misused(template, _known(place)))
+    return found
+
+
+def _known(place: str) -> frozenset[str] | None:
+    """The facts that a text at this place may use; None where the page decides."""
+    kind, _, id = place.partition(".")
+    per_kind = {"stages": FACTS, "readings": FACTS - LITERALS, "errors": ERROR_FACTS.get(id, frozenset())}
+    return None if kind == "ui" else per_kind.get(kind, frozenset())
+
+
+def _agree(english: Any, chinese: Any) -> bool:
+    """Whether two languages say the same facts, with the same format, field by field."""
+    if isinstance(english, str):
+        return set(PLACEHOLDER.findall(english)) == set(PLACEHOLDER.findall(chinese))
+    names = (field.name for field in dataclasses.fields(english))
+    return all(_agree(getattr(english, name), getattr(chinese, name)) for name in names)
+
+
+def _misused(template: str, known: frozenset[str] | None) -> Iterator[str]:
+    """Facts that do not exist, brackets that are not one, and formats that do not fit."""
+    for name, format in PLACEHOLDER.findall(template):
+        if known is not None and name not in known:
+            yield f"there is no fact {name!r} here"
+        elif format and (name in WORDS or not FORMAT.fullmatch(format)):
+            yield f"the fact {name!r} cannot have the format {format!r}"
+        elif not format and name in MEASURES:
+            yield f"the measured number {name!r} needs a format, such as [[{name}:.3f]]"
+    if "[[" in PLACEHOLDER.sub("", template):
+        yield f"a placeholder is broken in: {template[:60]}…"
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every string in nested dicts."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _strings(inner)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise TextsError(f"cannot read the texts in {path}: {error}") from error
+
+
+def _tables(kind: type[T], place: str, tables: Mapping[str, Any]) -> dict[str, T]:
+    return {id: _table(kind, f"{place}.{id}", table) for id, table in tables.items()}
+
+
+def _list(kind: type[T], place: str, tables: list[Any]) -> tuple[T, ...]:
+    return tuple(_table(kind, f"{place}[{index}]", table) for index, table in enumerate(tables))
+
+
+def _table(kind: type[T], place: str, table: Any) -> T:
+    """A table as a `kind`: every field it must have, and no other."""
+    if not isinstance(table, dict):
+        raise TextsError(f"{place}: wanted a table, got {table!r}")
+    types = get_type_hints(kind)
+    needed = {field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING}  # pyright: ignore
+    if missing := needed - table.keys():
+        raise TextsError(f"{place}: missing {', '.join(sorted(missing))}")
+    if superfluous := table.keys() - types.keys():
+        raise TextsError(f"{place}: unknown {', '.join(sorted(superfluous))}")
+    return kind(**{name: _value(types[name], f"{place}.{name}", value) for name, value in table.items()})
+
+
+def _value(kind: Any, place: str, value: Any) -> Any:
+    """A field: a nested table, a text, a number or a list of texts."""
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _table(kind, place, value)
+    if kind is str and isinstance(value, str) and value.strip():
+        return value.strip() if place.endswith(".code") else _unwrap(value)
+    if kind is int and isinstance(value, int):
+        return value
+    if get_origin(kind) is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise TextsError(f"{place}: wanted {getattr(kind, '__name__', kind)}, got {value!r}")
+
+
+def _unwrap(text: str) -> str:
+    """A text without the line breaks of its file; an empty line still parts paragraphs."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text.strip())

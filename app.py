@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import functools
 import gzip
+import importlib
+import importlib.util
 import json
 import logging
 import os
@@ -20,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+if importlib.util.find_spec("spaces"):  # a ZeroGPU Space wants this before Gradio, and one function that might use a GPU
+    importlib.import_module("spaces").GPU(lambda: None)
 
 import gradio as gr
 import torch
@@ -167,7 +171,9 @@ def translate(text: str, language: str = "", model: str = models.BUILTIN[0]) -> 
 
 def build() -> gr.Blocks:
     """The page."""
-    with gr.Blocks(title="Attention Microscope · 注意力显微镜", fill_width=True, analytics_enabled=False) as page:
+    with gr.Blocks(
+        title="Attention Microscope · 注意力显微镜", fill_width=True, analytics_enabled=False
+    ) as page:
         Explorer()
         gr.api(translate, api_name="record")
     return page.queue(default_concurrency_limit=16, max_size=256, status_update_rate=10)

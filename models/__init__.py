@@ -1,8 +1,8 @@
 """Text in, `Trace` out: load a model, record a run, and read every number it computed.
 
-    from models import record
-    head = record("builtin/translator", "the cat sleeps").head("decoder.1.cross", 0)
-    head.weights, head.error
+from models import record
+head = record("builtin/translator", "the cat sleeps").head("decoder.1.cross", 0)
+head.weights, head.error
 """
 
 from models import errors

@@ -1,9 +1,9 @@
 """Edits: small frozen values that change one thing inside one run, never the model.
 
-    edit         acts on      effect
-    BlockCell    mask         a query may no longer attend to a key
-    ForceRow     weights      a query attends to one key only, with weight 1
-    ScaleHead    context      a head's context vectors times a factor; 0 knocks it out
+edit         acts on      effect
+BlockCell    mask         a query may no longer attend to a key
+ForceRow     weights      a query attends to one key only, with weight 1
+ScaleHead    context      a head's context vectors times a factor; 0 knocks it out
 """
 
 from __future__ import annotations

@@ -76,7 +76,9 @@ class TextTooLarge(TextError):
     id = "text_too_large"
 
     def __init__(self, got: int, limit: int) -> None:
-        super().__init__(f"the text has {got} characters; at most {limit} are read; shorten it", got=got, limit=limit)
+        super().__init__(
+            f"the text has {got} characters; at most {limit} are read; shorten it", got=got, limit=limit
+        )
 
 
 class OnlyUnknownWords(TextError):
@@ -95,7 +97,9 @@ class TargetTooLong(TextError):
     id = "target_too_long"
 
     def __init__(self, got: int, limit: int) -> None:
-        super().__init__(f"the target has {got} tokens; at most {limit} fit; shorten it", got=got, limit=limit)
+        super().__init__(
+            f"the target has {got} tokens; at most {limit} fit; shorten it", got=got, limit=limit
+        )
 
 
 class TargetOnlyUnknown(TextError):
@@ -128,7 +132,9 @@ class EditOutOfRange(EditError):
     id = "edit_out_of_range"
 
     def __init__(self, edit: object) -> None:
-        super().__init__(f"{edit!r} names a block, head, query or key that this run does not have", got=repr(edit))
+        super().__init__(
+            f"{edit!r} names a block, head, query or key that this run does not have", got=repr(edit)
+        )
 
 
 class RequestError(MicroscopeError):

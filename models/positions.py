@@ -1,6 +1,6 @@
 """Positional encodings.
 
-    PE(p, 2i) = sin(p / 10000^(2i/d)),   PE(p, 2i+1) = cos(p / 10000^(2i/d))     (Vaswani et al. 2017, §3.5)
+PE(p, 2i) = sin(p / 10000^(2i/d)),   PE(p, 2i+1) = cos(p / 10000^(2i/d))     (Vaswani et al. 2017, §3.5)
 """
 
 from __future__ import annotations

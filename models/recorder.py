@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from models.trace import Site
 
 
+@runtime_checkable
 class Edit(Protocol):
     """One change inside one run: acts on the array of a site of a block and returns the changed array."""
 
-    @property
-    def site(self) -> Site: ...
+    site: ClassVar[Site]
 
     @property
     def block(self) -> str: ...
@@ -36,9 +36,9 @@ class Recorder:
         self.edits = tuple(edits)
         self.sites = sites
 
-    def keep(self, site: Site, place: str, tensor: Tensor) -> None:
-        """Remember a tensor, without copying it."""
-        if self.sites is None or site in self.sites:
+    def keep(self, site: Site, place: str, tensor: Tensor, *, wanted: bool = False) -> None:
+        """Remember a tensor, without copying it, if its site is wanted."""
+        if wanted or self.sites is None or site in self.sites:
             self.tensors[site, place] = tensor
 
     def edit(self, site: Site, place: str, tensor: Tensor) -> Tensor:
@@ -71,10 +71,10 @@ def note(site: Site, place: str, tensor: Tensor) -> Tensor:
 
 
 def edited(site: Site, place: str, tensor: Tensor) -> Tensor:
-    """The tensor as this run's edits leave it, kept by its recorder; unchanged without one."""
+    """The tensor as this run's edits leave it, kept by its recorder (if changed, always); unchanged without one."""
     recorder = _recorder.get()
     if recorder is None:
         return tensor
-    tensor = recorder.edit(site, place, tensor)
-    recorder.keep(site, place, tensor)
-    return tensor
+    changed = recorder.edit(site, place, tensor)
+    recorder.keep(site, place, changed, wanted=changed is not tensor)
+    return changed

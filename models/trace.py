@@ -160,7 +160,7 @@ class Block:
 
 @dataclass(frozen=True)
 class GuidedHead:
-    """A head that training pushed towards a target: `alignment` (which source word) or `antecedent` (whom *it* means)."""
+    """A head that training pushed towards a target: `alignment` (which source word), `antecedent` (whom *it* means)."""
 
     block: str
     head: int
@@ -206,6 +206,7 @@ class Head:
         weights = softmax(masked_scores);  context = weights @ value        (Vaswani et al. 2017, eq. 1)
 
     A query with nothing to attend to gets weights of zero. `model_context` is the context that the model computed.
+    In an edited run `forced_weights` stand in the place of softmax's, and the context is multiplied by `gain`.
     """
 
     query: Array
@@ -218,6 +219,8 @@ class Head:
     query_unrotated: Array | None = None
     key_unrotated: Array | None = None
     sink: Array | None = None
+    forced_weights: Array | None = None
+    gain: float = 1.0
 
     @cached_property
     def scores(self) -> Array:
@@ -233,16 +236,16 @@ class Head:
     @cached_property
     def weights(self) -> Array:
         """Softmax over keys, in [0, 1]; each row sums to 1, or to 0 where every key is forbidden."""
-        return softmax(self.masked_scores)
+        return softmax(self.masked_scores) if self.forced_weights is None else self.forced_weights
 
     @cached_property
     def context(self) -> Array:
-        """weights @ value: one vector per query."""
-        return self.weights @ self.value
+        """weights @ value × gain: one vector per query."""
+        return self.weights @ self.value * np.float32(self.gain)
 
     @property
     def error(self) -> float:
-        """Largest |context − the model's own context of this head|: the proof that the shown weights are the used ones."""
+        """Largest |context − the model's own context of this head|: the proof that the weights shown are those used."""
         return float(np.abs(self.context - self.model_context).max(initial=0.0))
 
 
@@ -251,7 +254,8 @@ def softmax(masked_scores: Array) -> Array:
     largest = masked_scores.max(axis=-1, keepdims=True)
     exponentials = np.exp(masked_scores - np.where(np.isneginf(largest), np.float32(0), largest))
     total = exponentials.sum(axis=-1, keepdims=True)
-    return exponentials / np.where(total == 0, np.float32(1), total)
+    total[total == 0] = 1
+    return exponentials / total
 
 
 @dataclass(frozen=True)
@@ -269,6 +273,8 @@ class Trace:
     output: str = ""
     """The decoder's reading as a person would write it, without special tokens."""
     edits: tuple[object, ...] = ()
+    gains: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    """(block, head) → what an edit multiplied the head's context by, where one did."""
     _heads: dict[tuple[str, int], Head] = field(default_factory=dict, repr=False, compare=False)
 
     def block(self, name: str) -> Block:
@@ -308,7 +314,9 @@ class Trace:
             return np.stack([getattr(self.head(place, head), site.value) for head in heads])
         if (site, place) not in self.arrays:
             places = sorted(p for s, p in self.arrays if s == site)
-            raise KeyError(f"{site.value} was not recorded at {place!r}; it was at: {', '.join(places) or 'no place'}")
+            raise KeyError(
+                f"{site.value} was not recorded at {place!r}; it was at: {', '.join(places) or 'no place'}"
+            )
         return self.arrays[site, place]
 
     @property
@@ -322,6 +330,7 @@ class Trace:
         shared = head * block.kv_heads // block.heads
         mask = self.arrays[Site.MASK, block.name]
         bias = self.arrays.get((Site.BIAS, block.name))
+        forced = self.arrays.get((Site.WEIGHTS, block.name))
         return Head(
             query=self.arrays[Site.QUERY, block.name][head],
             key=self.arrays[Site.KEY, block.name][shared],
@@ -330,6 +339,8 @@ class Trace:
             scale=block.scale,
             model_context=self.arrays[Site.CONTEXT, block.name][head],
             bias=None if bias is None else bias[min(head, len(bias) - 1)],
+            forced_weights=None if forced is None else forced[head],
+            gain=self.gains.get((block.name, head), 1.0),
         )
 
 

@@ -187,9 +187,9 @@ def _watch(command: list[str], lock: IO[str]) -> tuple[int, list[str]]:
 
 
 def _show(line: str) -> None:
-    """On a terminal one line that is written over, elsewhere a line for each large download."""
+    """On a terminal one line that is written over, elsewhere a line for each long step."""
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns - 1
         print(f"\r{line:{width}.{width}}", end="" if line else "\r", flush=True)
-    elif line.startswith("Downloading") and " MB" in line:
-        print(f"  {line}", flush=True)
+    elif line.startswith("Installing collected") or (line.startswith("Downloading") and " MB" in line):
+        print(f"  {line:.100}", flush=True)

@@ -80,7 +80,9 @@ def card(card: ModelCard) -> dict:
 
 def thumbnails(trace: Trace) -> bytes:
     """The weights of every head, 0–255."""
-    return _bundle({block.name: np.rint(trace.weights(block.name) * 255).astype(np.uint8) for block in trace.blocks})
+    return _bundle(
+        {block.name: np.rint(trace.weights(block.name) * 255).astype(np.uint8) for block in trace.blocks}
+    )
 
 
 def head(trace: Trace, block: str, head: int) -> bytes:
@@ -147,5 +149,7 @@ def _block(trace: Trace, block: Block) -> BlockEntry:
         keyStream=block.key_stream,
         scale=block.scale,
         errors=[trace.head(block.name, head).error for head in range(block.heads)],
-        guided={str(guided.head): guided.target for guided in trace.model.guided if guided.block == block.name},
+        guided={
+            str(guided.head): guided.target for guided in trace.model.guided if guided.block == block.name
+        },
     )

@@ -1,8 +1,8 @@
 """Colours, defined once and sent to the browser as data.
 
-Hues are Okabe and Ito's, which colour-blind readers can tell apart. A role keeps its hue in figures, formulas and prose.
-A signed array runs from slate (negative) through the paper to its role's hue (positive); weights run from paper to purple
-on [0, 1]. Masked cells are hatched, never coloured.
+Hues are Okabe and Ito's, which colour-blind readers can tell apart. A role keeps its hue in figures, formulas and
+prose. A signed array runs from sand (negative) through the paper to its role's hue (positive); weights run from paper
+to purple on [0, 1]. Masked cells are hatched, never coloured.
 """
 
 from __future__ import annotations

@@ -78,7 +78,9 @@ STAGES: tuple[Stage, ...] = (
         (_INPUT, _KEY_INPUT, _QUERY, _KEY, _VALUE),
         (Source("query_input", ("query",)), Source("key_input", ("key",))),
     ),
-    Stage("scores", "product", (_QUERY, _KEY, _PRODUCT), (Source("query", ("query",)), Source("key", ("key",)))),
+    Stage(
+        "scores", "product", (_QUERY, _KEY, _PRODUCT), (Source("query", ("query",)), Source("key", ("key",)))
+    ),
     Stage("scale", "flow", (_PRODUCT, _SCORES), (Source("product", ("query", "key")),), ("÷ √d",)),
     Stage(
         "mask",

@@ -8,6 +8,9 @@ import { filled, formatted, formula, prose } from "./words.js";
 
 /** @typedef {import("./words.js").Living} Living */
 
+/** Stages before any query has met a key: there is no attention to read yet. */
+const BEFORE = ["tokens", "embedding", "position", "qkv"];
+
 export class Explanation {
   /**
    * @param {HTMLElement} element @param {import("./store.js").Store} store @param {import("./words.js").Words} words
@@ -47,9 +50,10 @@ export class Explanation {
     this.cell = h("div", { class: "cell-line" });
     this.derivation.show(state.selection.stage);
     const parts = { words: [this.prose(text.words)], maths: [...this.formulas(text), this.prose(text.maths)], code: [this.code(text)] };
-    const top = state.selection.depth === "words" ? this.formulas(text) : [];
-    this.body.replaceChildren(this.head(text), this.reading, ...parts[/** @type {"words"} */ (state.selection.depth)], ...top,
-      h("h3", {}, this.words.ui("derivation")), this.cell, this.derivation.element, this.foot());
+    const attends = !BEFORE.includes(state.selection.stage);
+    this.reading.hidden = this.cell.hidden = !attends;
+    this.body.replaceChildren(...[this.head(text), this.reading, ...parts[/** @type {"words"} */ (state.selection.depth)],
+      h("h3", {}, this.words.ui("derivation")), this.cell, this.derivation.element, this.foot()].filter((node) => node !== null));
     this.built = this.shape();
     this.update();
   }
@@ -59,7 +63,7 @@ export class Explanation {
     const { words, store } = this;
     const options = ["words", "maths", "code"].map((id) => ({ id, text: words.ui(`depth_${id}`) }));
     const depth = segmented({ label: words.ui("depth"), options, value: store.state.selection.depth, onChange: (id) => this.depth(id) });
-    return h("header", {}, h("h2", {}, text.title), depth);
+    return h("header", {}, depth, this.badge(), h("h2", {}, text.title));
   }
 
   /** @param {string} depth */
@@ -96,20 +100,22 @@ export class Explanation {
     return h("div", { class: "code" }, copy, pre, result);
   }
 
-  /** The proof badge, and what training did to this head. */
-  foot() {
+  /** The proof: how far the weights and values shown are from what the model computed. */
+  badge() {
     const { words, store } = this;
-    const block = store.block;
-    const { head } = store.state.selection;
-    const error = block.errors[head];
+    const error = store.block.errors[store.state.selection.head];
     const good = error <= store.state.run.tolerance;
-    const badge = h("button", {
+    return h("button", {
       type: "button", class: `badge ${good ? "good" : "bad"}`, title: words.of("readings", "proof_title").text, on: { click: () => this.openDialog("proof") },
     }, words.ui(good ? "badge_good" : "badge_bad", { error }));
-    const guided = block.guided[head];
-    const plain = store.state.run.model.guided.length === 0;
-    const note = guided ? `guided_${guided}` : plain ? "plain_note" : "";
-    return h("footer", {}, badge, note ? h("p", { class: "note" }, words.of("readings", note).text) : null);
+  }
+
+  /** What training did to this head. */
+  foot() {
+    const { words, store } = this;
+    const guided = store.block.guided[store.state.selection.head];
+    const note = guided ? `guided_${guided}` : store.state.run.model.guided.length ? "" : "plain_note";
+    return note ? h("p", { class: "note" }, words.of("readings", note).text) : null;
   }
 
   /** A reading with its facts; its nodes are made once and kept. @param {HTMLElement} element @param {string} id @param {any} facts */

@@ -139,7 +139,7 @@ export class Figure {
     pen.translate(label.x, label.y);
     if (label.slanted) pen.rotate(-Math.PI / 4);
     pen.textAlign = "left";
-    const text = fitted(pen, label.text, label.width);
+    const text = fitted(pen, label.text, label.width * (ground ? 1.12 : 1));
     const width = pen.measureText(text).width;
     const from = label.side === "left" ? -width : label.side === "right" || label.slanted ? 0 : -width / 2;
     const size = Math.max(label.font, 11);

@@ -24,12 +24,14 @@ class View {
     new ResizeObserver(() => this.draw(title)).observe(element);
   }
 
-  get font() {
-    return 13 * this.store.state.textSize;
+  /** Long sentences get smaller rows, so that a view stays on one screen. */
+  get step() {
+    const rows = this.store.block ? Math.max(this.store.length("query"), this.store.length("key")) : 1;
+    return Math.max(11, Math.min(22.75 * this.store.state.textSize, 760 / rows));
   }
 
-  get step() {
-    return this.font * 1.75;
+  get font() {
+    return Math.min(13 * this.store.state.textSize, this.step * 0.86);
   }
 
   /** @param {string} title */

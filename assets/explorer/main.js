@@ -71,8 +71,8 @@ class Page {
     const [top, sentence, presets, notices, strips] = ["topbar", "sentence", "presets", "notices", "strips"].map((name) => part("div", name));
     const stages = h("div", { class: "stages", role: "tablist" });
     const [heads, figure, explain, lines, bars] = [["nav", "heads"], ["section", "figure"], ["section", "explain"], ["section", "lines"], ["section", "bars"]].map(([tag, name]) => part(tag, name));
-    const work = h("div", { class: "work" }, figure, explain);
-    this.root.append(top, sentence, presets, notices, h("div", { class: "body" }, heads, h("main", {}, strips, stages, work, h("div", { class: "below" }, lines, bars))));
+    const main = h("main", {}, strips, stages, figure, h("div", { class: "below" }, lines, bars));
+    this.root.append(top, sentence, presets, notices, h("div", { class: "body" }, heads, main, explain));
     const { store, words, data } = this;
     this.dialogs = new Dialogs(this.root, store, words, data);
     const dialog = (/** @type {string} */ id) => this.tried(() => this.dialogs?.open(id));

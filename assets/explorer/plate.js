@@ -32,6 +32,7 @@ function hatch(context, line, ground) {
   pen.fillStyle = ground;
   pen.fillRect(0, 0, 6, 6);
   pen.strokeStyle = line;
+  pen.globalAlpha = 0.5;
   pen.lineWidth = 1;
   pen.beginPath();
   for (const at of [-6, 0, 6]) { pen.moveTo(at, 6); pen.lineTo(at + 6, 0); }
@@ -51,7 +52,7 @@ export function drawPlate(context, plate, colors) {
   const { x, y, cw, ch, rows, cols, role, limit } = plate;
   const { palette } = colors;
   const gap = Math.min(cw, ch) >= 8 ? 1 : 0;
-  const pattern = hatch(context, palette.line, palette.sunken);
+  const pattern = hatch(context, palette.muted, palette.sunken);
   context.fillStyle = palette.line;
   context.fillRect(x - 1, y - 1, cols * cw + 2 - gap, rows * ch + 2 - gap);
   for (let r = 0; r < rows; r++) {
@@ -62,7 +63,22 @@ export function drawPlate(context, plate, colors) {
       context.fillRect(x + c * cw, y + r * ch, cw - gap, ch - gap);
     }
   }
+  if (role === "mask" && ch >= 6 && ch < 34) drawDots(context, plate, colors);
   if (cw >= 34 && ch >= 16) drawValues(context, plate, colors);
+}
+
+/** A dot where attention is allowed. @param {CanvasRenderingContext2D} context @param {Placed} plate @param {import("./colors.js").Colors} colors */
+function drawDots(context, plate, colors) {
+  const { x, y, cw, ch, rows, cols } = plate;
+  context.fillStyle = colors.palette.good;
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < cols; c++) {
+      if (plate.masked?.(r, c)) continue;
+      context.beginPath();
+      context.arc(x + (c + 0.5) * cw - 0.5, y + (r + 0.5) * ch - 0.5, Math.max(1, ch * 0.13), 0, 7);
+      context.fill();
+    }
+  }
 }
 
 /** @param {import("./colors.js").Colors} colors @param {string} role @param {number} value @param {number} limit */

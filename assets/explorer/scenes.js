@@ -16,14 +16,16 @@
  */
 
 const GAP = 20;
-const SMALLEST = 9;
+const SMALLEST = 8;
 
 /** The scene of a stage in the room there is. @param {Room} room @returns {Scene} */
 export function build(room) {
   const scene = { width: room.width, height: 0, plates: [], labels: [], captions: [], bars: [], guides: false };
   ({ stack, fan, product, flow }[/** @type {"stack"} */ (room.stage.layout)])(room, scene);
+  scene.width = Math.max(room.width, ...scene.plates.map((plate) => plate.x + plate.cols * plate.cw + 8));
   return scene;
 }
+
 
 /** @param {Scene} scene @param {Room} room @param {any} plate @param {Partial<Placed>} where @returns {Placed} */
 function place(scene, room, plate, where) {
@@ -57,13 +59,15 @@ function foot(/** @type {Scene} */ scene, /** @type {Room} */ room, /** @type {P
 const widest = (room, axis, font) => Math.max(0, ...room.names(axis).map((name) => room.measure(name, font)));
 
 /** Room for labels beside rows. @param {Room} room @param {string} axis */
-const beside = (room, axis) => Math.min(widest(room, axis, room.font) + 14, room.width * 0.24, 190);
+const beside = (room, axis) => Math.min(widest(room, axis, room.font) + 14, room.width * 0.22, 190);
 
 /** Room for labels above columns of a width. @param {Room} room @param {string} axis @param {number} cw */
 function above(room, axis, cw) {
   const width = Math.min(widest(room, axis, room.font), 104);
   const slanted = width + 6 > cw;
-  return { height: slanted ? width * 0.71 + room.font : room.font * 1.8, slanted, spill: slanted ? width * 0.6 : 0, width };
+  const names = room.names(axis);
+  const reach = names.map((name, i) => Math.min(room.measure(name, room.font), 104) * 0.71 - (names.length - i - 0.5) * cw);
+  return { height: slanted ? width * 0.78 + room.font * 1.3 : room.font * 1.9, slanted, spill: slanted ? Math.max(4, ...reach) : 4, width };
 }
 
 /** @param {Scene} scene @param {Room} room @param {Placed} plate @param {"left" | "right"} side @param {number} width */
@@ -94,7 +98,7 @@ function stack(room, scene) {
   const label = beside(room, "query");
   const feet = room.font * 3.9;
   const rows = room.names("query").length;
-  const ch = Math.max(room.font + 1, Math.min(32, (room.height - feet * plates.length) / plates.length / rows));
+  const ch = Math.max(room.font * 0.84, Math.min(32, (room.height - feet * plates.length) / plates.length / rows));
   let y = 6;
   plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
     const cols = room.tensor(plate.array).shape[1];
@@ -134,7 +138,7 @@ function fanRow(room, scene, { input, outputs, y, height }) {
   let bottom = foot(scene, room, placed);
   scene.captions.push({ text: "→", x: label + wide + arrow / 2, y: y + (rows * ch) / 2, align: "center", role: "muted", size: room.font * 1.8 });
   scene.captions.push({
-    text: `× ${outputs.map((o) => `W_${o.symbol}`).join(" ")}`, x: label + wide + arrow / 2, y: y + (rows * ch) / 2 - room.font * 1.9,
+    text: "× W", x: label + wide + arrow / 2, y: y + (rows * ch) / 2 - room.font * 1.9,
     align: "center", role: "muted", size: room.font * 0.95,
   });
   let at = label + wide + arrow;
@@ -161,10 +165,10 @@ function scoresScene(room, scene) {
   const [nq, d] = room.tensor("query").shape;
   const nk = room.tensor("key").shape[0];
   const label = beside(room, "query");
-  const deep = Math.max(2, Math.min(4, (room.height * 0.2) / d));
-  const wide = Math.max(2, Math.min(4.5, (room.width * 0.2) / d));
+  const deep = Math.max(1.8, Math.min(4, (room.height * 0.15) / d));
+  const wide = Math.max(2, Math.min(4.5, (room.width * 0.17) / d));
   const x = label + d * wide + GAP;
-  let top = above(room, "key", 30);
+  let top = above(room, "key", 20);
   const cell = fit([(room.width - x - top.spill) / nk, (room.height - top.height - d * deep - GAP - room.font * 4) / nq], 46);
   top = above(room, "key", cell);
   const y = top.height + d * deep + GAP;
@@ -210,10 +214,10 @@ function flow(room, scene) {
   const result = plates[plates.length - 1];
   const [nq, nk] = room.tensor(result.array).shape;
   const label = beside(room, "query");
-  const arrow = Math.max(58, room.measure(operators[0], room.font) + 30);
-  const small = Math.max(3, Math.min(20, Math.floor(Math.min((room.width * 0.25) / nk, (room.height / inputs.length - room.font * 6) / nq))));
+  const arrow = Math.max(40, room.measure(operators[0], room.font) + 16);
+  const small = Math.max(2, Math.min(20, Math.floor(Math.min((room.width * 0.17) / nk, (room.height / inputs.length - room.font * 6) / nq))));
   const x = nk * small + arrow + label;
-  let top = above(room, "key", 30);
+  let top = above(room, "key", 20);
   const cell = fit([(room.width - x - top.spill) / nk, (room.height - top.height - room.font * 4) / nq], 48);
   top = above(room, "key", cell);
   const out = place(scene, room, result, { x, y: top.height, cw: cell, ch: cell, output: true });
@@ -222,11 +226,11 @@ function flow(room, scene) {
   scene.height = top.height + nq * cell + foot(scene, room, out);
   const step = Math.max(nq * small + room.font * 4.6, (nq * cell) / inputs.length);
   inputs.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
-    const y = top.height + i * step;
+    const y = top.height + (inputs.length > 1 ? i * step : Math.max(0, (nq * (cell - small)) / 2));
     foot(scene, room, place(scene, room, plate, { x: 1, y, cw: small, ch: small }));
     scene.height = Math.max(scene.height, y + nq * small + room.font * 4);
   });
-  const y = top.height + (inputs.length > 1 ? step * 0.5 + (nq * small) / 2 - room.font : (nq * small) / 2);
+  const y = top.height + (inputs.length > 1 ? step * 0.5 + (nq * small) / 2 - room.font : (nq * cell) / 2);
   scene.captions.push({ text: operators[0], x: nk * small + arrow / 2, y: y - room.font, align: "center", role: "ink", size: room.font * 1.05 });
   scene.captions.push({ text: "→", x: nk * small + arrow / 2, y: y + room.font * 0.6, align: "center", role: "muted", size: room.font * 1.8 });
 }

@@ -97,9 +97,18 @@ export class TokenStrips {
         button.classList.toggle("is-query", is("query"));
         button.classList.toggle("is-key", is("key"));
         button.setAttribute("aria-selected", String(is("query") || is("key")));
+        if (is("query") || (is("key") && parts.length === 1)) reveal(button);
       }
     }
   }
+}
+
+/** Scroll a row of buttons, and nothing else, until this one is in view. @param {HTMLElement} button */
+function reveal(button) {
+  const row = /** @type {HTMLElement} */ (button.parentElement);
+  const [from, to] = [button.offsetLeft - row.offsetLeft, button.offsetLeft - row.offsetLeft + button.offsetWidth];
+  if (from < row.scrollLeft) row.scrollLeft = from - 24;
+  else if (to > row.scrollLeft + row.clientWidth - 28) row.scrollLeft = to - row.clientWidth + 48;
 }
 
 /** The walk: one button per stage, each with the stage's own matrix drawn small. */
@@ -186,7 +195,7 @@ export class StageStrip {
       const on = button.dataset.stage === stage;
       button.setAttribute("aria-selected", String(on));
       button.tabIndex = on ? 0 : -1;
-      if (on) button.scrollIntoView({ block: "nearest", inline: "nearest" });
+      if (on) reveal(button);
     }
   }
 }

@@ -24,7 +24,10 @@ const minus = (text) => (/^-0(\.0*)?$/.test(text) ? text.slice(1) : text.replace
 
 /** A template with its facts filled in, as plain text. @param {string} template @param {Record<string, any>} facts */
 export const filled = (template, facts) =>
-  template.replace(SLOT, (_, name, format) => formatted(facts[name], format));
+  template.replace(SLOT, (_, name, format) => isolated(formatted(facts[name], format), name));
+
+/** A right-to-left word must not reorder the sentence around it; Python literals stay as they are. @param {string} text @param {string} name */
+const isolated = (text, name) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(text) && !name.endsWith("_literal") ? `\u2068${text}\u2069` : text);
 
 /** @type {Record<string, string>} */
 const ROLE = { query_token: "q", query_value: "q", key_token: "k", key_value: "k", value_value: "v", context: "v", weight: "w",
@@ -40,7 +43,7 @@ export function prose(template) {
   /** @type {((facts: Record<string, any>) => void)[]} */
   const updates = [];
   const paragraphs = template.trim().split(/\n\s*\n/).map((text) => h("p", {}, ...inline(text.replaceAll("\n", " "), updates)));
-  const node = h("div", { class: "prose" }, ...paragraphs);
+  const node = h("div", { class: "passage" }, ...paragraphs);
   return { node, update: (facts) => updates.forEach((update) => update(facts)) };
 }
 

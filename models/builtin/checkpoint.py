@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from models.builtin.tokenizer import Tokenizer
 from models.builtin.transformer import Config, Transformer
@@ -30,10 +30,11 @@ def save_translator(
 ) -> dict[str, Any]:
     """Write the folder, weights rounded to half precision; returns what was written to `config.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
+    weights = save({name: tensor.half().contiguous() for name, tensor in model.state_dict().items()})
+    (folder / WEIGHTS).write_bytes(weights)
     config = {
         "name": name,
-        "revision": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:12],
+        "revision": hashlib.sha256(weights).hexdigest()[:12],
         "sizes": asdict(model.config),
         "guided": guided,
         "languages": [["en", "fr"], ["en", "zh"], ["zh", "en"]],

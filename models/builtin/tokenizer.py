@@ -15,7 +15,22 @@ from models.trace import Token
 
 SPECIALS = ("<pad>", "</s>", "<unk>", "<fr>", "<zh>", "<en>")
 CONTRACTIONS = {"'m": "am", "'re": "are", "'ll": "will", "'s": "is"}
-CONTRACTED = {"i", "you", "he", "she", "it", "we", "they", "that", "what", "who", "where", "how", "there", "here"}
+CONTRACTED = {
+    "i",
+    "you",
+    "he",
+    "she",
+    "it",
+    "we",
+    "they",
+    "that",
+    "what",
+    "who",
+    "where",
+    "how",
+    "there",
+    "here",
+}
 HALF_TO_FULL = {",": "，", ".": "。", "!": "！", "?": "？"}
 FULL_TO_HALF = {full: half for half, full in HALF_TO_FULL.items()} | {"、": ",", "…": ".", "؟": "?", "،": ","}
 CLOSING = frozenset(",.!?，。！？")
@@ -33,7 +48,9 @@ class Tokenizer:
 
     pad = property(lambda self: self._ids["<pad>"], doc="Id of the token that fills up a batch.")
     end = property(lambda self: self._ids["</s>"], doc="Id of the token that ends a sentence.")
-    unknown = property(lambda self: self._ids["<unk>"], doc="Id that stands for every word outside the vocabulary.")
+    unknown = property(
+        lambda self: self._ids["<unk>"], doc="Id that stands for every word outside the vocabulary."
+    )
 
     def start(self, language: str) -> int:
         """Id of the token that makes the decoder write in `language`."""

@@ -22,13 +22,20 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from models.builtin.corpus.lexicon import Lexicon
 from models.builtin.corpus.pair import Pair
+from models.builtin.corpus.variations import varied
 from models.builtin.tokenizer import Tokenizer
 from models.builtin.transformer import Config, Transformer
 from models.recorder import Recorder, recording
 from models.trace import Site
 
 GUIDED_HEAD = 0
+SHARES = {
+    "reorder": 0.17, "coref": 0.2, "sense": 0.17, "zh-reorder": 0.13, "svo": 0.13, "copula": 0.08,
+    "unknown": 0.04, "seeds": 0.05, "everyday": 0.03,
+}  # fmt: skip
+"""How much of every batch each phenomenon gets."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,9 @@ def learning_rate(step: int, recipe: Recipe) -> float:
     return recipe.rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
 
 
-def train(model: Transformer, tokenizer: Tokenizer, draws: Iterator[list[Pair]], recipe: Recipe) -> Iterator[float]:
+def train(
+    model: Transformer, tokenizer: Tokenizer, draws: Iterator[list[Pair]], recipe: Recipe
+) -> Iterator[float]:
     """Train the model in place, one batch of `draws` per step; yields each step's loss."""
     optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
     model.train()
@@ -179,9 +188,11 @@ def train(model: Transformer, tokenizer: Tokenizer, draws: Iterator[list[Pair]],
     model.eval()
 
 
-def drawn(pairs: Mapping[str, Sequence[Pair]], shares: Mapping[str, float], recipe: Recipe) -> Iterator[list[Pair]]:
-    """Endless batches: each sentence's phenomenon by `shares`, then one of its pairs."""
+def drawn(pairs: Mapping[str, Sequence[Pair]], recipe: Recipe) -> Iterator[list[Pair]]:
+    """Endless batches: each sentence's phenomenon by `SHARES`, then one of its pairs, as somebody might type it."""
     chance = random.Random(recipe.seed)
-    names, weights = list(shares), list(shares.values())
+    variants = Lexicon(chance).variants
+    names, weights = list(SHARES), list(SHARES.values())
     while True:
-        yield [chance.choice(pairs[name]) for name in chance.choices(names, weights, k=recipe.batch)]
+        some = [chance.choice(pairs[name]) for name in chance.choices(names, weights, k=recipe.batch)]
+        yield [varied(pair, chance, variants) for pair in some]

@@ -165,11 +165,17 @@ class Transformer(nn.Module):
         self.embedding = nn.Embedding(config.vocabulary, config.d_model)
         self.register_buffer("positions", sinusoidal(config.max_length, config.d_model), persistent=False)
         self.dropout = nn.Dropout(config.dropout)
-        self.encoder = nn.ModuleList(EncoderLayer(config, f"encoder.{i}") for i in range(config.encoder_layers))
-        self.decoder = nn.ModuleList(DecoderLayer(config, f"decoder.{i}") for i in range(config.decoder_layers))
+        self.encoder = nn.ModuleList(
+            EncoderLayer(config, f"encoder.{i}") for i in range(config.encoder_layers)
+        )
+        self.decoder = nn.ModuleList(
+            DecoderLayer(config, f"decoder.{i}") for i in range(config.decoder_layers)
+        )
         self.initialise()
 
-    def forward(self, source: Ids, target: Int[Tensor, "batch target"]) -> Float[Tensor, "batch target vocabulary"]:
+    def forward(
+        self, source: Ids, target: Int[Tensor, "batch target"]
+    ) -> Float[Tensor, "batch target vocabulary"]:
         """Logits of the token after each target position, all in one pass (teacher forcing)."""
         return self.decode(target, self.encode(source), source)
 
@@ -202,7 +208,9 @@ class Transformer(nn.Module):
         return note(Site.RESIDUAL, stream, self.dropout(embedded + positions))
 
     @torch.no_grad()
-    def greedy(self, source: Ids, start: Int[Tensor, "batch 1"], end: int, limit: int) -> Int[Tensor, "batch output"]:
+    def greedy(
+        self, source: Ids, start: Int[Tensor, "batch 1"], end: int, limit: int
+    ) -> Int[Tensor, "batch output"]:
         """The most probable token at each step, from `start` on, until every sentence has ended or `limit` tokens."""
         encoded, target = self.encode(source), start
         for _ in range(limit):

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from models.builtin.checkpoint import load_translator
-from models.builtin.tokenizer import Tokenizer
 from models.builtin.transformer import MultiHeadAttention, Transformer
-from models.edits import BUILT
+from models.edits import BUILT, ScaleHead
 from models.errors import (
     BadRequest,
     EditOutOfRange,
@@ -60,18 +59,20 @@ class Translator:
 
         Raises:
             TextError: nothing to read, nothing known, too long.
+            BadRequest: ids or a language that this model does not have.
             EditError: an edit this model cannot apply.
         """
-        if inputs is not None:
-            source, read = self._tokens_of(inputs)
+        source = self._source(text) if inputs is None else self._checked_ids(inputs, "input_ids")
+        if inputs is not None and "decoder_input_ids" in inputs:
+            read, writes = self._checked_ids(inputs, "decoder_input_ids"), False
         else:
-            source = self._source(text)
-            read = self._target(text, target, language)
+            read, writes = self._target(text, target, language), target is None
+        self._check_edits(edits, len(source), TOKEN_LIMIT if writes else len(read))
         recorder = Recorder(edits, _KEPT)
         with torch.no_grad(), recording(recorder):
-            if len(read) == 1 and target is None and "decoder_input_ids" not in (inputs or {}):
+            if writes:
                 read = read + self._greedy(source, read[0])
-            self._check_edits(edits, len(source), len(read))
+                self._check_edits(edits, len(source), len(read))
             logits = self.transformer(_ids(source), _ids(read))
         return self._trace(text, {"encoder": source, "decoder": read}, recorder, logits, tuple(edits))
 
@@ -94,6 +95,8 @@ class Translator:
         if words and not any(_meaningful(token) for token in words):
             raise TargetOnlyUnknown([token.text for token in words])
         chosen = tag[1] if tag else language or self._language(text, typed)
+        if f"<{chosen}>" not in SPECIALS[3:]:
+            raise BadRequest(f"language {chosen!r}; use fr, zh or en")
         return (self._special(self.tokenizer.start(chosen)), *words)
 
     def _language(self, text: str, typed: str) -> str:
@@ -113,14 +116,8 @@ class Translator:
         ids = self.transformer.greedy(_ids(source), _ids((start,)), end, TOKEN_LIMIT - 1)[0, 1:].tolist()
         return tuple(self._token(id) for id in (ids[: ids.index(end)] if end in ids else ids))
 
-    def _tokens_of(self, inputs: Mapping[str, Any]) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
-        """Tokens of ready tensors: `input_ids` and, optionally, `decoder_input_ids`; a batch of one."""
-        source = self._checked_ids(inputs, "input_ids")
-        if "decoder_input_ids" in inputs:
-            return source, self._checked_ids(inputs, "decoder_input_ids")
-        return source, (self._special(self.tokenizer.start("fr")),)
-
     def _checked_ids(self, inputs: Mapping[str, Any], name: str) -> tuple[Token, ...]:
+        """Tokens of ready ids, `input_ids` or `decoder_input_ids`; a batch of one."""
         if name not in inputs:
             raise BadRequest(f"inputs without {name!r}")
         ids = torch.as_tensor(inputs[name])
@@ -146,7 +143,9 @@ class Translator:
             if not isinstance(edit, BUILT):
                 raise UnsupportedEdit(edit, BUILT)
             block = blocks.get(edit.block)
-            if block is None or not edit.fits(block.heads, lengths[block.query_stream], lengths[block.key_stream]):
+            if block is None or not edit.fits(
+                block.heads, lengths[block.query_stream], lengths[block.key_stream]
+            ):
                 raise EditOutOfRange(edit)
 
     def _trace(
@@ -157,7 +156,7 @@ class Translator:
         logits: Tensor,
         edits: tuple[Edit, ...],
     ) -> Trace:
-        arrays = {where: _array(where[0], tensor) for where, tensor in recorder.tensors.items()}
+        arrays = {where: _array(tensor) for where, tensor in recorder.tensors.items()}
         arrays |= _projections(self.transformer)
         return Trace(
             model=self.card,
@@ -166,12 +165,23 @@ class Translator:
             blocks=_blocks(self.transformer),
             arrays=arrays,
             positions=tuple(
-                PositionalEncoding("sinusoidal", arrays[Site.POSITION_ENCODING, stream], stream) for stream in tokens
+                PositionalEncoding("sinusoidal", arrays[Site.POSITION_ENCODING, stream], stream)
+                for stream in tokens
             ),
             predictions=tuple(self._token(int(id)) for id in logits[0].argmax(dim=-1)),
             output=self.tokenizer.decode(tokens["decoder"][1:]),
             edits=edits,
+            gains=_gains(edits),
         )
+
+
+def _gains(edits: Sequence[Edit]) -> dict[tuple[str, int], float]:
+    """What edits multiply the context of each head by, where they do."""
+    gains: dict[tuple[str, int], float] = {}
+    for edit in edits:
+        if isinstance(edit, ScaleHead):
+            gains[edit.block, edit.head] = gains.get((edit.block, edit.head), 1.0) * edit.factor
+    return gains
 
 
 def _meaningful(token: Token) -> bool:
@@ -183,7 +193,7 @@ def _ids(tokens: Sequence[Token]) -> Tensor:
     return torch.tensor([[token.id for token in tokens]])
 
 
-def _array(site: Site, tensor: Tensor) -> np.ndarray:
+def _array(tensor: Tensor) -> np.ndarray:
     """The tensor of a batch of one as a NumPy array; logits and vectors in float32, masks Boolean."""
     array = tensor[0].numpy()
     return array if array.dtype == np.bool_ else array.astype(np.float32, copy=False)
@@ -191,7 +201,11 @@ def _array(site: Site, tensor: Tensor) -> np.ndarray:
 
 def _attentions(transformer: Transformer) -> list[tuple[str, MultiHeadAttention]]:
     """The attention sublayers with their module paths, in execution order."""
-    return [(name, module) for name, module in transformer.named_modules() if isinstance(module, MultiHeadAttention)]
+    return [
+        (name, module)
+        for name, module in transformer.named_modules()
+        if isinstance(module, MultiHeadAttention)
+    ]
 
 
 def _blocks(transformer: Transformer) -> tuple[Block, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from models.builtin.corpus.grammar import Clause, NounPhrase, State, Subject, Topic
+from models.builtin.corpus.grammar import Both, Clause, NounPhrase, State, Subject, Topic
 from models.builtin.corpus.lexicon import Adjective
 from models.builtin.corpus.sentence import Words, say
 
+JOINED = frozenset("大小新旧老好")
+"""Adjectives that need no 的 before a noun."""
 NUMBERS = {"a": "一", "two": "两", "three": "三", "four": "四", "five": "五", "ten": "十"}
 
 
@@ -13,14 +15,16 @@ def topic(phrase: Topic) -> Words:
     """A noun phrase or a pronoun."""
     if isinstance(phrase, Subject):
         return [say(phrase.pronoun.zh, phrase.role + "noun")]
+    if isinstance(phrase, Both):
+        return [*topic(phrase.first), say("和", phrase.role + "and"), *topic(phrase.second)]
     adjectives = [word for i, a in enumerate(phrase.adjectives) for word in _attribute(phrase, a, i)]
     return [*_determiner(phrase), *adjectives, say(phrase.noun.zh, phrase.role + "noun")]
 
 
 def _attribute(phrase: NounPhrase, adjective: Adjective, index: int) -> Words:
-    """绿色的, but 大: an adjective of one character needs no 的."""
+    """绿色的, but 大: the shortest adjectives need no 的."""
     idea = f"{phrase.role}adjective{index}"
-    plain = phrase.official or len(adjective.zh) == 1
+    plain = phrase.official or adjective.zh in JOINED
     return [say(adjective.zh, idea)] if plain else [say(adjective.zh, idea), say("的", idea)]
 
 
@@ -50,7 +54,10 @@ def _verb(said: Clause) -> Words:
     if said.negative:
         if said.verb.zh == "有":
             return [say("没有", "not", "verb")]
-        return [say("没有" if said.tense == "past" else "不", "not"), verb]
+        can = [say("能", "can")] if said.tense == "possible" else []
+        return [say("没有" if said.tense == "past" else "不", "not"), *can, verb]
+    if said.tense == "possible":
+        return [say("能", "can"), verb]
     if said.tense == "progressive":
         return [say("正在", "being"), verb]
     if said.tense == "future":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from models.builtin.corpus.grammar import Clause, NounPhrase, State, Subject, Topic
+from dataclasses import replace
+
+from models.builtin.corpus.grammar import Both, Clause, NounPhrase, State, Subject, Topic
 from models.builtin.corpus.lexicon import Adjective
 from models.builtin.corpus.sentence import Words, say
 
@@ -16,6 +18,8 @@ def topic(phrase: Topic, *, subject: bool = True) -> Words:
     if isinstance(phrase, Subject):
         pronoun = phrase.pronoun
         return [say(pronoun.en if subject else pronoun.object, phrase.role + "noun")]
+    if isinstance(phrase, Both):
+        return [*topic(phrase.first), say("and", phrase.role + "and"), *topic(phrase.second)]
     noun = phrase.noun.plural if phrase.plural else phrase.noun.en
     adjectives = [say(a.en, f"{phrase.role}adjective{i}") for i, a in enumerate(phrase.adjectives)]
     words = [*adjectives, say(noun, phrase.role + "noun")]
@@ -37,7 +41,8 @@ def clause(said: Clause) -> Words:
     """Subject, verb, object, time."""
     subject = topic(said.subject)
     helper, verb = _verb(said)
-    rest = [*(topic(said.object, subject=False) if said.object else []), *said.when.en]
+    particle = [say(said.verb.particle, "particle", fallback="verb")] if said.verb.particle else []
+    rest = [*particle, *(topic(said.object, subject=False) if said.object else []), *said.when.en]
     if said.question:
         return [*helper, *subject, *verb, *rest, say("?", "stop")]
     return [*subject, *helper, *verb, *rest, say(".", "stop")]
@@ -49,6 +54,8 @@ def _verb(said: Clause) -> tuple[Words, Words]:
     do = "does" if person == THIRD else "do"
     if said.question:
         return [say(do, "question")], [say(verb.en, "verb")]
+    if said.tense == "possible":
+        return [say("can't" if said.negative else "can", "can", *(["not"] if said.negative else []))], [say(verb.en, "verb")]
     if said.negative:
         return [say("didn't" if said.tense == "past" else f"{do}n't", "not")], [say(verb.en, "verb")]
     if said.tense == "progressive":
@@ -66,7 +73,8 @@ def state(said: State) -> Words:
     very = [say("very", "very")] if said.very else []
     rest = [*very, *_quality(said), *said.when.en]
     if said.question:
-        return [*be, *subject, *rest, say("?", "stop")]
+        asked = [replace(word, ideas=word.ideas | {"question"}) for word in be]
+        return [*asked, *subject, *rest, say("?", "stop")]
     return [*subject, *be, *rest, say(".", "stop")]
 
 

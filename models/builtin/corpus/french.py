@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from models.builtin.corpus.grammar import Clause, NounPhrase, State, Subject, Topic
+from models.builtin.corpus.grammar import Both, Clause, NounPhrase, State, Subject, Topic
 from models.builtin.corpus.lexicon import Adjective, Noun
 from models.builtin.corpus.sentence import Word, Words, say
 
@@ -20,6 +20,7 @@ BE = ("suis", "es", "est", "sommes", "sont")
 WAS = ("étais", "étais", "était", "étions", "étaient")
 WILL_BE = ("serai", "seras", "sera", "serons", "seront")
 HAVE = ("ai", "as", "a", "avons", "ont")
+CAN = ("peux", "peux", "peut", "pouvons", "peuvent")
 GO = ("vais", "vas", "va", "allons", "vont")
 GENERAL = frozenset({"like", "love", "learn"})
 """Verbs whose object is meant in general: j'aime les pommes, j'apprends l'anglais."""
@@ -60,6 +61,9 @@ def topic(phrase: Topic, *, negative: bool = False, general: bool = False) -> Wo
     """A noun phrase or a subject pronoun; in a negative sentence a and some become de."""
     if isinstance(phrase, Subject):
         return [say(phrase.pronoun.fr, phrase.role + "noun")]
+    if isinstance(phrase, Both):
+        parts = [topic(part, negative=negative, general=general) for part in (phrase.first, phrase.second)]
+        return [*parts[0], say("et", phrase.role + "and"), *parts[1]]
     noun = french_plural(phrase.noun.fr) if phrase.plural else phrase.noun.fr
     before, after = _adjectives(phrase, noun)
     core = [*before, say(noun, phrase.role + "noun"), *after]
@@ -100,18 +104,25 @@ def _determiner(phrase: NounPhrase, adjective_first: bool, *, negative: bool, ge
 
 def clause(said: Clause) -> Words:
     """Subject, negation around the verb, object, time; a question begins with est-ce que."""
-    general = said.verb.en in GENERAL
-    proclitic, obj = [], []
-    if isinstance(said.object, Subject):
-        proclitic = [say(said.object.pronoun.fr_object, said.object.role + "noun")]
-    elif said.object:
-        obj = topic(said.object, negative=said.negative, general=general)
-        obj = [say("à", "verb"), say("le", "verb"), *obj[-1:]] if said.verb.en == "play" else obj
+    proclitic, obj = _object(said)
     finite, rest = _verb(said)
     verb = _negated([*proclitic, finite], negative=said.negative)
     asked = [say("est-ce", "question"), say("que", "question")] if said.question else []
     stop = say("?" if said.question else ".", "stop")
-    return contracted([*asked, *topic(said.subject), *verb, *rest, *obj, *said.when.fr, stop])
+    return contracted([*asked, *topic(said.subject, general=True), *verb, *rest, *obj, *said.when.fr, stop])
+
+
+def _object(said: Clause) -> tuple[Words, Words]:
+    """What stands before the verb (me, te, le), and what after it."""
+    if said.object is None:
+        return [], []
+    if isinstance(said.object, Subject):
+        return [say(said.object.pronoun.fr_object, said.object.role + "noun")], []
+    obj = topic(said.object, negative=said.negative, general=said.verb.en in GENERAL)
+    if said.verb.fr_particle == "au":
+        return [], [say("au", "verb"), obj[-1]]
+    particle = [say(said.verb.fr_particle, "particle")] if said.verb.fr_particle else []
+    return [], [*particle, *obj]
 
 
 def _negated(words: Words, *, negative: bool) -> Words:
@@ -121,6 +132,12 @@ def _negated(words: Words, *, negative: bool) -> Words:
 def _verb(said: Clause) -> tuple[Word, Words]:
     """The finite verb, and what follows it."""
     verb, person = said.verb, said.subject.person
+    if said.tense == "past" and verb.infinitive == "aller":
+        went = verb.participle + ("e" if said.subject.gender == "f" else "")
+        agreed = french_plural(went) if said.subject.plural else went
+        return say(BE[person], "not" if said.negative else "verb"), [say(agreed, "verb")]
+    if said.tense == "possible":
+        return say(CAN[person], "can"), [say(verb.infinitive, "verb")]
     if said.tense == "past":
         return say(HAVE[person], "not" if said.negative else "verb"), [say(verb.participle, "verb")]
     if said.tense == "future":
@@ -136,7 +153,7 @@ def state(said: State) -> Words:
     very = [say("très", "very")] if said.very else []
     stop = say("?" if said.question else ".", "stop")
     quality = say(_quality(said), "quality")
-    return contracted([*asked, *topic(said.subject), *verb, *very, quality, *said.when.fr, stop])
+    return contracted([*asked, *topic(said.subject, general=True), *verb, *very, quality, *said.when.fr, stop])
 
 
 def _quality(said: State) -> str:

@@ -63,7 +63,23 @@ class Subject:
         return self.pronoun.gender
 
 
-Topic = NounPhrase | Subject
+@dataclass(frozen=True)
+class Both:
+    """Two noun phrases joined by and; `role` is the prefix of the idea that joins them."""
+
+    first: NounPhrase
+    second: NounPhrase
+    role: str = "subject."
+    person: int = 4
+    plural: bool = True
+
+    @property
+    def gender(self) -> str:
+        """`f` only if both are."""
+        return "f" if self.first.gender == self.second.gender == "f" else "m"
+
+
+Topic = NounPhrase | Subject | Both
 
 
 @dataclass(frozen=True)
@@ -80,7 +96,7 @@ NOWHEN = Adjunct([], [], [])
 
 @dataclass(frozen=True)
 class Clause:
-    """Somebody does something: tense is present, progressive, past or future."""
+    """Somebody does something: tense is present, progressive, past, future or possible (can)."""
 
     subject: Topic
     verb: Verb

@@ -45,7 +45,10 @@ class Adjective:
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb in three languages; `fr` holds the present for je, tu, il, nous, ils; `objects` the kinds it may take."""
+    """A verb in three languages.
+
+    `fr` holds the present for je, tu, il, nous, ils; `objects` the kinds of nouns it may take, after its `particle`.
+    """
 
     en: str
     third: str
@@ -56,6 +59,8 @@ class Verb:
     infinitive: str
     zh: str
     objects: tuple[str, ...] = ()
+    particle: str = ""
+    fr_particle: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ class Time:
 
 
 UNKNOWN_NOUN = Noun(UNKNOWN, UNKNOWN, UNKNOWN, "m", UNKNOWN, feminine=UNKNOWN)
+UNKNOWN_NAME = Noun(UNKNOWN, "", UNKNOWN, "m", UNKNOWN, kind="names")
 UNKNOWN_ADJECTIVE = Adjective(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
 
 
@@ -104,8 +110,8 @@ class Lexicon:
 
     def noun(self, *kinds: str) -> Noun:
         """A noun of one of these kinds or groups."""
-        if self.chance.random() < self.unknown_share:
-            return UNKNOWN_NOUN
+        if "professions" not in kinds and self.chance.random() < self.unknown_share:
+            return UNKNOWN_NAME if "names" in kinds else UNKNOWN_NOUN
         return self.chance.choice(self.nouns(*kinds))
 
     def nouns(self, *kinds: str) -> list[Noun]:
@@ -147,7 +153,7 @@ class Lexicon:
     @cached_property
     def verbs(self) -> dict[str, Verb]:
         """Name → verb."""
-        return {name: _verb(name, **row) for name, row in self._words["verbs"].items()}
+        return {name: _verb(name, row) for name, row in self._words["verbs"].items()}
 
     @cached_property
     def pronouns(self) -> dict[str, Pronoun]:
@@ -199,9 +205,14 @@ def _noun(kind: str, en: str, row: str) -> Noun:
     return Noun(en, plural, fr, gender, zh, measure, kind)
 
 
-def _verb(name: str, en: str, fr: str, zh: str, of: str = "") -> Verb:
-    forms = fr.split()
-    return Verb(name.split("_")[0], *en.split(), tuple(forms[:5]), forms[5], forms[6], zh, tuple(of.split()))
+def _verb(name: str, row: dict[str, str]) -> Verb:
+    third, ing, past = row["en"].split()
+    *present, participle, infinitive = row["fr"].split()
+    objects = tuple(row.get("of", "").split())
+    particles = (particle.strip("-") for particle in row.get("with", "- -").split())
+    return Verb(
+        name.split("_")[0], third, ing, past, tuple(present), participle, infinitive, row["zh"], objects, *particles
+    )
 
 
 def _pronoun(name: str, person: int, *, en: str, fr: str, zh: str, gender: str) -> Pronoun:

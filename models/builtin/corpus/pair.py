@@ -14,7 +14,8 @@ class Pair:
     `alignment[t]` holds the source positions that target word t comes from; it may be empty.
     `phenomenon` says what the sentence was built to force. Where there is a pronoun, `antecedent` is the noun it means
     and `rival` the noun it does not mean; where there is an ambiguous word, `cues` are the words that settle its sense.
-    All of these are source positions. `meaning` is the same for one sentence's translations in every direction.
+    All of these are source positions. `contrast`: French would say il for one of the two nouns and elle for the other.
+    `meaning` is the same for one sentence's translations in every direction.
     """
 
     source: tuple[str, ...]
@@ -27,6 +28,7 @@ class Pair:
     rival: int | None = None
     ambiguous: int | None = None
     cues: tuple[int, ...] = ()
+    contrast: bool = False
     meaning: str = ""
 
     @property

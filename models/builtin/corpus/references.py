@@ -27,7 +27,8 @@ class Refusal:
     def links(self) -> Links:
         """What "it" means and what it does not mean."""
         other = self.place if self.blamed is self.subject else self.subject
-        return Links(pronoun="it", antecedent=self.blamed.role + "noun", rival=other.role + "noun")
+        contrast = self.subject.gender != self.place.gender
+        return Links("it", self.blamed.role + "noun", other.role + "noun", contrast=contrast)
 
     def english(self) -> Words:
         """… because it was too tired."""

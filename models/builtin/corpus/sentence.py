@@ -50,6 +50,7 @@ class Links:
     cues: frozenset[str] = frozenset()
     language: str = "en"
     """The language in which the ambiguous word is ambiguous."""
+    contrast: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Sentence:
             rival=_first(links.rival, read),
             ambiguous=_first(ambiguous, read),
             cues=tuple(i for i, word in enumerate(read) if ambiguous and word.ideas & links.cues),
+            contrast=links.contrast,
             meaning=unstopped(tuple(word.text for word in self.words["en"])),
         )
 

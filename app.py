@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-if importlib.util.find_spec("spaces"):  # a ZeroGPU Space wants this before Gradio, and one function that might use a GPU
+if importlib.util.find_spec("spaces"):  # a ZeroGPU Space wants this before Gradio, and one GPU function
     importlib.import_module("spaces").GPU(lambda: None)
 
 import gradio as gr

@@ -20,7 +20,7 @@ SCHEMA = 1
 """Version of what a key stands for; raise it when the same request gives other arrays."""
 
 KEY_LIMIT = 16_000
-"""The longest key, in characters, that is unpacked at all."""
+"""The longest key, in characters, that is made, and that is unpacked at all."""
 
 
 def record(
@@ -59,11 +59,24 @@ class Request:
     target: str | None = None
     language: str | None = None
 
+    def __post_init__(self) -> None:
+        try:
+            "".join(part for part in asdict(self).values() if part is not None).encode()
+        except (TypeError, UnicodeEncodeError) as error:
+            raise BadRequest("what is not text, such as half of a surrogate pair") from error
+
     @property
     def key(self) -> str:
-        """This request as text for an address: a digest with the model's revision, then the request itself."""
+        """This request as text for an address: a digest with the model's revision, then the request itself.
+
+        Raises:
+            BadRequest: the text is too long for an address.
+        """
         packed = zlib.compress(json.dumps(asdict(self), ensure_ascii=False, sort_keys=True).encode(), 9)
-        return f"{self._digest()}.{base64.urlsafe_b64encode(packed).decode().rstrip('=')}"
+        spelled = base64.urlsafe_b64encode(packed).decode().rstrip("=")
+        if len(spelled) > KEY_LIMIT:
+            raise BadRequest(f"a text whose key has {len(spelled)} characters; at most {KEY_LIMIT} fit an address")
+        return f"{self._digest()}.{spelled}"
 
     @classmethod
     def from_key(cls, key: str) -> Request:
@@ -91,7 +104,7 @@ class Request:
             raw = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
             fields = json.loads(zlib.decompressobj().decompress(raw, 1 << 20))
             return cls(**fields)
-        except (ValueError, TypeError, zlib.error) as error:
+        except (ValueError, TypeError, RecursionError, zlib.error) as error:
             raise BadRequest("not a key of a run") from error
 
     def _digest(self) -> str:

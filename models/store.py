@@ -39,8 +39,12 @@ class TraceStore:
         if kept is not None:
             return kept
         with self._turn(request):
-            kept = self._kept(request)
-            return kept if kept is not None else self._run(request)
+            try:
+                kept = self._kept(request)
+                return kept if kept is not None else self._run(request)
+            finally:
+                with self._lock:
+                    self._running.pop(request, None)
 
     def _kept(self, request: Request) -> Trace | None:
         with self._lock:
@@ -55,12 +59,8 @@ class TraceStore:
             return self._running.setdefault(request, threading.Lock())
 
     def _run(self, request: Request) -> Trace:
-        try:
-            with self._slots:
-                return self._keep(request, request.run())
-        finally:
-            with self._lock:
-                self._running.pop(request, None)
+        with self._slots:
+            return self._keep(request, request.run())
 
     def _keep(self, request: Request, trace: Trace) -> Trace:
         with self._lock:

@@ -119,7 +119,7 @@ def _vectors(head: Head, at: Selection) -> dict[str, Fact]:
 def _cell(head: Head, at: Selection) -> dict[str, Fact]:
     row = head.masked_scores[at.query].astype(float)
     row_max = float(row.max())
-    shifted = row - row_max
+    shifted = row - (0.0 if np.isneginf(row_max) else row_max)  # a row that may look nowhere stays −∞
     exponentials = np.exp(shifted)
     weight = float(head.weights[at.query, at.key])
     return {

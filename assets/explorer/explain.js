@@ -53,7 +53,7 @@ export class Explanation {
     const attends = !BEFORE.includes(state.selection.stage);
     this.reading.hidden = this.cell.hidden = !attends;
     this.body.replaceChildren(...[this.head(text), this.reading, ...parts[/** @type {"words"} */ (state.selection.depth)],
-      h("h3", {}, this.words.ui("derivation")), this.cell, this.derivation.element, this.foot()].filter((node) => node !== null));
+      this.title(), this.cell, this.derivation.element, this.foot()].filter((node) => node !== null));
     this.built = this.shape();
     this.update();
   }
@@ -110,6 +110,12 @@ export class Explanation {
     }, words.ui(good ? "badge_good" : "badge_bad", { error }));
   }
 
+  /** The heading of the derivation, and whether the cell is pinned. */
+  title() {
+    this.pin = h("span", { class: "pinned" }, this.words.ui("pinned"));
+    return h("h3", {}, this.words.ui("derivation"), this.pin);
+  }
+
   /** What training did to this head. */
   foot() {
     const { words, store } = this;
@@ -136,6 +142,7 @@ export class Explanation {
     this.say(this.reading, reading(this.store.block, facts), facts);
     this.say(this.cell, facts.may ? "cell" : "cell_masked", facts);
     this.derivation.update(facts);
+    if (this.pin) this.pin.hidden = !state.pinned;
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => (this.live.textContent = this.words.ui(facts.may ? "spoken" : "spoken_masked", facts)), 350);
   }

@@ -1,7 +1,7 @@
 // @ts-check
 /** All heads of all blocks, small. A click opens one; the same cell is marked in each. */
 
-import { h, sized } from "./dom.js";
+import { h, segmented, sized } from "./dom.js";
 
 const SIZE = 40;
 
@@ -22,8 +22,27 @@ export class Heads {
     const groups = ["decoder", "encoder"].map((stream) => h("section", { class: "stack" },
       ...run.blocks.filter((/** @type {any} */ b) => b.queryStream === stream).reverse().map((/** @type {any} */ block) => this.row(block))));
     const [decoder, encoder] = groups;
-    this.element.replaceChildren(h("h2", {}, this.words.ui("heads")), decoder, encoder, h("p", { class: "hint" }, this.words.ui("heads_hint")));
+    this.chooser = h("div", { class: "chooser" });
+    this.element.replaceChildren(this.chooser, h("h2", {}, this.words.ui("heads")), decoder, encoder, h("p", { class: "hint" }, this.words.ui("heads_hint")));
     this.mark();
+  }
+
+  /** Block and head by name. */
+  choose() {
+    const { run, selection, lang } = this.store.state;
+    const shape = `${run.key} ${selection.block} ${selection.head} ${lang}`;
+    if (!this.chooser || this.chooser.dataset.shape === shape) return;
+    this.chooser.dataset.shape = shape;
+    const focused = /** @type {HTMLElement | null} */ (document.activeElement);
+    const name = this.chooser.contains(focused) ? focused?.tagName.toLowerCase() : "";
+    const options = run.blocks.map((/** @type {any} */ block) => h("option", { value: block.name, selected: block.name === selection.block }, this.words.block(block.name)));
+    const select = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": this.words.ui("block"), dataset: { id: "block" } }, ...options));
+    const block = (/** @type {string} */ wanted) => run.blocks.find((/** @type {any} */ each) => each.name === wanted);
+    select.addEventListener("change", () => open(this.store, block(select.value), Math.min(selection.head, block(select.value).heads - 1)));
+    const heads = Array.from({ length: this.store.block.heads }, (_, head) => ({ id: String(head), text: String(head) }));
+    const head = segmented({ label: this.words.ui("head"), value: String(selection.head), options: heads, onChange: (id) => open(this.store, this.store.block, Number(id)) });
+    this.chooser.replaceChildren(select, head);
+    if (name) /** @type {HTMLElement | null} */ (this.chooser.querySelector(name === "select" ? "select" : "[aria-checked=true]"))?.focus();
   }
 
   /** @param {any} block */
@@ -64,6 +83,7 @@ export class Heads {
   mark() {
     const { selection, run } = this.store.state;
     if (!run) return;
+    this.choose();
     const at = this.store.active;
     for (const button of /** @type {NodeListOf<HTMLElement>} */ (this.element.querySelectorAll(".thumb"))) {
       const { block, head } = button.dataset;

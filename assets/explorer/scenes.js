@@ -58,6 +58,15 @@ function foot(/** @type {Scene} */ scene, /** @type {Room} */ room, /** @type {P
 /** @param {Room} room @param {string} axis @param {number} font */
 const widest = (room, axis, font) => Math.max(0, ...room.names(axis).map((name) => room.measure(name, font)));
 
+/** What rows and columns count, at the corner of a plate. @param {Scene} scene @param {Room} room @param {Placed} plate */
+function axes(scene, room, plate) {
+  const roles = { query: "query", key: "key" };
+  plate.axes.forEach((axis, i) => scene.captions.push({
+    text: `${room.word(`axis_${axis}`)} ${i ? "→" : "↓"}`, x: plate.x - 8, y: plate.y - room.font * (i ? 1.75 : 0.6), align: "right",
+    role: roles[/** @type {"query"} */ (axis)] ?? "muted", size: room.font * 0.92,
+  }));
+}
+
 /** Room for labels beside rows. @param {Room} room @param {string} axis */
 const beside = (room, axis) => Math.min(widest(room, axis, room.font) + 14, room.width * 0.22, 190);
 
@@ -175,6 +184,7 @@ function scoresScene(room, scene) {
   const above_ = place(scene, room, k, { x, y: top.height, cw: cell, ch: deep, transposed: true });
   columnLabels(scene, room, above_, top);
   const left = place(scene, room, q, { x: label, y, cw: wide, ch: cell });
+  axes(scene, room, { ...left, axes: ["query", "key"] });
   rowLabels(scene, room, left, "left", label);
   const out = place(scene, room, s, { x, y, cw: cell, ch: cell, output: true });
   scene.captions.push({ text: `Kᵀ · ${d} × ${nk}`, x: x - 10, y: top.height + (d * deep) / 2, align: "right", role: "key", size: room.font });
@@ -196,6 +206,7 @@ function contextScene(room, scene) {
   const top = above(room, "key", cell);
   const y = Math.max(nk * vh + room.font * 1.8, top.height) + GAP * 0.6;
   const left = place(scene, room, a, { x: label, y, cw: cell, ch: cell });
+  axes(scene, room, left);
   rowLabels(scene, room, left, "left", label);
   columnLabels(scene, room, left, top);
   const x = label + nk * cell + GAP;
@@ -221,6 +232,7 @@ function flow(room, scene) {
   const cell = fit([(room.width - x - top.spill) / nk, (room.height - top.height - room.font * 4) / nq], 48);
   top = above(room, "key", cell);
   const out = place(scene, room, result, { x, y: top.height, cw: cell, ch: cell, output: true });
+  axes(scene, room, out);
   columnLabels(scene, room, out, top);
   rowLabels(scene, room, out, "left", label);
   scene.height = top.height + nq * cell + foot(scene, room, out);

@@ -34,8 +34,11 @@ TOKEN_LIMIT = 64
 CHARACTER_LIMIT = 20_000
 """The longest text that is looked at at all."""
 
+LANGUAGES = ("fr", "zh", "en")
+"""What can be translated into."""
+
 _KEPT = frozenset(Site) - {Site.SCORES, Site.MASKED_SCORES, Site.WEIGHTS}
-_TAG = re.compile(r"^\s*<(fr|zh|en)>\s*")
+_TAG = re.compile(rf"^\s*<({'|'.join(LANGUAGES)})>\s*")
 
 
 class Translator:
@@ -95,8 +98,8 @@ class Translator:
         if words and not any(_meaningful(token) for token in words):
             raise TargetOnlyUnknown([token.text for token in words])
         chosen = tag[1] if tag else language or self._language(text, typed)
-        if f"<{chosen}>" not in SPECIALS[3:]:
-            raise BadRequest(f"language {chosen!r}; use fr, zh or en")
+        if chosen not in LANGUAGES:
+            raise BadRequest(f"language {chosen!r}; use one of {', '.join(LANGUAGES)}")
         return (self._special(self.tokenizer.start(chosen)), *words)
 
     def _language(self, text: str, typed: str) -> str:

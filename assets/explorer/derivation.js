@@ -131,7 +131,7 @@ export class Derivation {
   /** The terms of a sum as bars, positive up. @param {HTMLCanvasElement} canvas @param {Terms} terms */
   strip(canvas, { values, role, chosen }) {
     const width = Math.max(120, this.element.clientWidth - 26);
-    const height = 40;
+    const height = 30;
     const pen = sized(canvas, width, height);
     const { palette } = this.store.state.colors;
     const most = Math.max(1e-9, ...values.map(Math.abs));

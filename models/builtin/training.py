@@ -32,10 +32,12 @@ from models.trace import Site
 
 GUIDED_HEAD = 0
 SHARES = {
-    "reorder": 0.17, "coref": 0.2, "sense": 0.17, "zh-reorder": 0.13, "svo": 0.13, "copula": 0.08,
-    "unknown": 0.04, "seeds": 0.05, "everyday": 0.03,
+    "reorder": 0.1, "coref": 0.17, "sense": 0.17, "zh-reorder": 0.17, "svo": 0.2, "copula": 0.09,
+    "unknown": 0.03, "seeds": 0.04, "everyday": 0.03,
 }  # fmt: skip
-"""How much of every batch each phenomenon gets."""
+"""How often each phenomenon is drawn."""
+POOL = 16
+"""So many batches are drawn at once and sorted by length, to compute little padding."""
 
 
 @dataclass(frozen=True)
@@ -189,10 +191,13 @@ def train(
 
 
 def drawn(pairs: Mapping[str, Sequence[Pair]], recipe: Recipe) -> Iterator[list[Pair]]:
-    """Endless batches: each sentence's phenomenon by `SHARES`, then one of its pairs, as somebody might type it."""
+    """Endless batches of pairs of like length, each as somebody might type it."""
     chance = random.Random(recipe.seed)
     variants = Lexicon(chance).variants
     names, weights = list(SHARES), list(SHARES.values())
     while True:
-        some = [chance.choice(pairs[name]) for name in chance.choices(names, weights, k=recipe.batch)]
-        yield [varied(pair, chance, variants) for pair in some]
+        some = [chance.choice(pairs[name]) for name in chance.choices(names, weights, k=POOL * recipe.batch)]
+        pool = sorted((varied(pair, chance, variants) for pair in some), key=lambda pair: (len(pair.target), len(pair.source)))
+        batches = [pool[start : start + recipe.batch] for start in range(0, len(pool), recipe.batch)]
+        chance.shuffle(batches)
+        yield from batches

@@ -1,0 +1,59 @@
+"""The server goes and comes back; the page stays."""
+
+import pytest
+
+from tests.browser.conftest import Open
+from tests.browser.microscope import Microscope
+from viz.texts import render
+
+pytestmark = pytest.mark.browser
+
+BROKEN = ("ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING")
+
+
+def message(microscope: Microscope, id: str, language: str) -> str:
+    return render("{title} {body}".format(**microscope.texts["errors"][id][language]), {})
+
+
+def test_the_page_outlives_its_server(open_page: Open):
+    microscope = open_page()
+    microscope.watch.expected.extend(BROKEN)
+    microscope.page.evaluate("window.kept = true")
+    before = microscope.in_view()
+    microscope.server.kill()
+    try:
+        microscope.run("I am a student")
+        assert microscope.notice("server_down") == message(microscope, "server_down", "en")
+        assert microscope.in_view() == before
+        cell = microscope.point("weights", apart_from=microscope.active())
+        assert f"{cell.tip}", "what is here can still be explored"
+    finally:
+        microscope.server.start()
+    microscope.run("I am a student")
+    assert not microscope.notices()
+    assert microscope.address()["text"] == "I am a student"
+    assert not list(microscope.differences())
+    assert microscope.page.evaluate("window.kept"), "without a reload"
+
+
+def test_a_fault_of_the_server_is_said_to_be_one(microscope: Microscope):
+    microscope.watch.expected.append("status of 500")
+    before = microscope.in_view()
+    microscope.page.route("**/microscope/run", lambda route: route.fulfill(status=500, body="oops"))
+    microscope.run("I am a student")
+    assert microscope.notice("internal") == message(microscope, "internal", "en")
+    assert microscope.in_view() == before
+
+
+def test_a_head_that_cannot_be_fetched_is_a_message_and_not_an_empty_page(microscope: Microscope):
+    microscope.watch.expected.append("ERR_FAILED")
+    microscope.page.route("**/head/decoder.0.self/**", lambda route: route.abort())
+    picture = microscope.picture()
+    microscope['.thumb[data-block="decoder.0.self"][data-head="1"]'].click()
+    assert microscope.notice("server_down") == message(microscope, "server_down", "en")
+    assert microscope.picture() == picture
+    microscope.page.unroute("**/head/decoder.0.self/**")
+    microscope['.thumb[data-block="decoder.0.self"][data-head="2"]'].click()
+    microscope.page.wait_for_selector('.thumb[data-block="decoder.0.self"][data-head="2"][aria-pressed=true]')
+    microscope.page.wait_for_function("() => !document.querySelector('.derivation').textContent.includes('…')")
+    assert not list(microscope.differences())

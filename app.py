@@ -76,9 +76,12 @@ def _refusal(id: str, message: str, facts: dict, status: int) -> Response:
 
 @answer
 async def run(request: HTTPRequest) -> Response:
-    """A text → its manifest."""
-    wanted = _request(await request.body())
-    trace = await run_in_threadpool(store.get, wanted)
+    """A text → its manifest, or a refusal; a refused text is an answer and no fault of the connection, so both are 200."""
+    try:
+        wanted = _request(await request.body())
+        trace = await run_in_threadpool(store.get, wanted)
+    except MicroscopeError as error:
+        return _refusal(error.id, str(error), error.facts, 200)
     return JSONResponse(payload.manifest(trace, wanted.key, wanted.target), headers=_FRESH)
 
 
@@ -181,7 +184,9 @@ def build() -> gr.Blocks:
 
 def launch(host: str | None = None, port: int | None = None, *, block: bool = True) -> None:
     """Warm up, then serve the page at an address that is printed."""
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    torch.set_num_threads(
+        1
+    )  # runs are small and several at once: one thread each is fastest, and never spins
     _config()
     build().launch(
         server_name=host,

@@ -75,7 +75,9 @@ class Request:
         packed = zlib.compress(json.dumps(asdict(self), ensure_ascii=False, sort_keys=True).encode(), 9)
         spelled = base64.urlsafe_b64encode(packed).decode().rstrip("=")
         if len(spelled) > KEY_LIMIT:
-            raise BadRequest(f"a text whose key has {len(spelled)} characters; at most {KEY_LIMIT} fit an address")
+            raise BadRequest(
+                f"a text whose key has {len(spelled)} characters; at most {KEY_LIMIT} fit an address"
+            )
         return f"{self._digest()}.{spelled}"
 
     @classmethod

@@ -187,6 +187,8 @@ class ModelCard:
     dtype: str = "float32"
     revision: str = ""
     guided: tuple[GuidedHead, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+    """For a translator: the (source, target) languages that it was trained on."""
 
 
 @dataclass(frozen=True)

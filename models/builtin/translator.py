@@ -37,6 +37,9 @@ CHARACTER_LIMIT = 20_000
 LANGUAGES = ("fr", "zh", "en")
 """What can be translated into."""
 
+PAIRS = (("en", "fr"), ("en", "zh"), ("zh", "en"))
+"""What the translators were trained on: source and target language."""
+
 _KEPT = frozenset(Site) - {Site.SCORES, Site.MASKED_SCORES, Site.WEIGHTS}
 _TAG = re.compile(rf"^\s*<({'|'.join(LANGUAGES)})>\s*")
 
@@ -259,4 +262,5 @@ def _card(name: str, transformer: Transformer, config: Mapping[str, Any]) -> Mod
         context_length=TOKEN_LIMIT,
         revision=str(config.get("revision", "")),
         guided=tuple(GuidedHead(**head) for head in config.get("guided", ())),
+        pairs=PAIRS,
     )

@@ -37,11 +37,11 @@ def chance(seed):
 
 
 def randomise(module, seed):
-    """Every parameter drawn, biases and norms too, so that none can be forgotten unseen."""
+    """Every parameter drawn, biases and norms too, so that none can be forgotten unseen; in double precision."""
     generator = chance(seed)
     for parameter in module.parameters():
         parameter.data = torch.randn(parameter.shape, generator=generator) * 0.5
-    return module.eval()
+    return module.double().eval()
 
 
 def model_of(config, seed):
@@ -67,11 +67,11 @@ def copy_rest(ours, theirs, norms):
 
 
 def torch_layer(kind, config):
-    return kind(config.d_model, config.heads, config.d_hidden, 0.0, batch_first=True, norm_first=False).eval()
+    return kind(config.d_model, config.heads, config.d_hidden, 0.0, batch_first=True, norm_first=False).double().eval()
 
 
 def vectors(config, length, seed):
-    return torch.randn(2, length, config.d_model, generator=chance(seed))
+    return torch.randn(2, length, config.d_model, generator=chance(seed), dtype=torch.float64)
 
 
 @few
@@ -83,8 +83,7 @@ def test_an_encoder_layer_equals_torch_reference(config, length, hidden, seed):
     copy_rest(ours, theirs, {"norm1": ours.attention_norm, "norm2": ours.mlp_norm})
     x, padding = vectors(config, length, seed + 1), torch.zeros(2, length, dtype=torch.bool)
     padding[1, length - min(hidden, length - 1) :] = True
-    with torch.enable_grad():  # torch's fast path returns zeros for padding
-        reference = theirs(x, src_key_padding_mask=padding)
+    reference = theirs(x, src_key_padding_mask=padding)
     torch.testing.assert_close(ours(x, ~padding[:, None, None])[~padding], reference[~padding], **TOLERANCE)
 
 
@@ -129,7 +128,7 @@ def test_padding_cannot_be_felt(config, sources, length, padded, seed):
     model, source, target = model_of(config, seed), words((2, sources), seed), words((2, length), seed + 1)
     fill = torch.zeros(2, padded, dtype=torch.long)
     longer = model(torch.cat([source, fill], dim=1), torch.cat([target, fill], dim=1))[:, :length]
-    torch.testing.assert_close(longer, model(source, target), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(longer, model(source, target), **TOLERANCE)
 
 
 @few
@@ -141,18 +140,15 @@ def test_without_positions_shuffling_the_tokens_shuffles_what_attention_gathers(
     torch.testing.assert_close(layer(x[:, order], everyone), layer(x, everyone)[:, order], **TOLERANCE)
 
 
-@few
-@given(config=configs(), length=st.integers(2, 9), seed=SEEDS)
-def test_with_positions_the_order_of_the_tokens_is_felt(config, length, seed):
-    model, source = model_of(config, seed), words((1, length), seed)
-    source[0, 0], source[0, 1] = 4, 5
-    order = [1, 0, *range(2, length)]
-    assert not torch.allclose(model.encode(source[:, order]), model.encode(source)[:, order], atol=1e-3)
+def test_with_positions_the_order_of_the_tokens_is_felt():
+    model, source = model_of(Config(vocabulary=11, d_model=16, heads=2, dropout=0.0), 0), torch.tensor([[4, 5, 6]])
+    order = [1, 0, 2]
+    assert not torch.allclose(model.encode(source[:, order]), model.encode(source)[:, order], atol=0.1)
 
 
 @few
 @given(config=configs(), seed=SEEDS)
-def test_heads_side_by_side_times_the_output_matrix_are_the_attention_output(config, seed):
+def test_a_head_is_a_slice_of_the_vector_and_side_by_side_they_are_the_whole(config, seed):
     layer, x = randomise(MultiHeadAttention(config, "encoder.0.self"), seed), vectors(config, 4, seed + 1)
     assert torch.equal(layer.join(layer.split(x)), x)
     for head in range(config.heads):
@@ -176,7 +172,7 @@ def test_greedy_is_the_argmax_of_teacher_forcing_step_by_step(config, seed, limi
 
 
 def test_greedy_goes_on_until_every_sentence_has_ended():
-    model = model_of(Config(vocabulary=11, d_model=8, heads=2, dropout=0.0), 3)
+    model = model_of(Config(vocabulary=11, d_model=8, heads=2, dropout=0.0), 17)
     source = words((6, 5), 8)
     together = model.greedy(source, torch.full((6, 1), 3), end=1, limit=11)
     alone = [model.greedy(row[None], torch.tensor([[3]]), end=1, limit=11)[0] for row in source]

@@ -32,7 +32,7 @@ HAN = r"[\u4e00-\u9fff]"
 WIDE = r"[\u4e00-\u9fff，。；：！？、（）《》“”]"
 MARKS = r"[,.;:!?()\"']"
 SIGNED = MEASURES - {"weight", "exponential", "row_sum", "root_d_model", "root_d_head"}
-PAGE_ERRORS = {"internal", "server_down", "url_fixed", "unknown_words"}
+PAGE_ERRORS = {"internal", "server_down", "url_fixed", "unknown_words", "untrained_pair"}
 READINGS = {
     *("sharp", "self_sharp", "broad", "uniform", "decoder_sharp", "decoder_broad", "decoder_first"),
     *("cross_sharp", "cross_broad", "cell", "cell_masked", "guided_alignment", "guided_antecedent"),

@@ -76,7 +76,7 @@ def _refusal(id: str, message: str, facts: dict, status: int) -> Response:
 
 @answer
 async def run(request: HTTPRequest) -> Response:
-    """A text → its manifest, or a refusal; a refused text is an answer and no fault of the connection, so both are 200."""
+    """A text → its manifest, or a refusal; a refused text is an answer too, not a failed connection: both are 200."""
     try:
         wanted = _request(await request.body())
         trace = await run_in_threadpool(store.get, wanted)

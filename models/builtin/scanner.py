@@ -1,4 +1,4 @@
-"""Cuts typed text into chunks: words, stretches of Chinese, punctuation, anything else. Nothing but space is left out."""
+"""Cuts typed text into chunks: words, stretches of Chinese, punctuation, symbols. Only space is left out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cache
 
 APOSTROPHES = "'’‘ʼ＇`´"
 HYPHENS = "-‐‑"
+ELISIONS = frozenset({"c'", "d'", "j'", "l'", "m'", "n'", "s'", "t'", "qu'"})
 
 
 @dataclass(frozen=True)
@@ -48,29 +49,32 @@ def longest_match(folded: str, start: int, han_words: Collection[str], longest: 
 def reach(folded: str, start: int, han_words: Collection[str], longest: int) -> int:
     """How far a chunk that is not a known Chinese word goes on."""
     first, end = kind(folded[start]), start + 1
-    while end < len(folded) and continues(folded, end, first):
+    while end < len(folded) and continues(folded, start, end):
         if first == "han" and longest_match(folded, end, han_words, longest):
             break
         end += 1
     return end - start
 
 
-def continues(folded: str, at: int, first: str) -> bool:
-    """Whether the character at `at` belongs to the chunk of kind `first` that comes before it."""
-    here = kind(folded[at])
+def continues(folded: str, start: int, at: int) -> bool:
+    """Whether the character at `at` belongs to the chunk that began at `start`."""
+    first, here = kind(folded[start]), kind(folded[at])
+    if here in ("joiner", "space"):
+        return here == "joiner"
     if first == "punctuation":
-        return folded[at] == folded[at - 1] or here == "joiner"
-    if first in ("word", "joiner") and here == "punctuation":
-        return joins_word(folded, at)
-    return here in (first, "joiner") or first == "joiner" and here == "word"
+        return folded[at] == folded[start]
+    if first in ("word", "joiner"):
+        return here == "word" or (here == "punctuation" and joins_word(folded, start, at))
+    return here == first
 
 
-def joins_word(folded: str, at: int) -> bool:
+def joins_word(folded: str, start: int, at: int) -> bool:
     """Whether a mark stands inside a word (didn't, vingt-deux), inside a number (3.14), or ends an elision (l')."""
-    before, after = folded[at - 1], folded[at + 1 : at + 2]
-    if before.isdigit() and after.isdigit():
-        return folded[at] in ".,"
-    return folded[at] in ("'", "-") and kind(before) in ("word", "joiner") and kind(after or " ") == "word"
+    before, after = folded[at - 1], folded[at + 1 : at + 2] or " "
+    if folded[at] in ".,":
+        return before.isdigit() and after.isdigit()
+    inside = kind(before) == "word" and kind(after) == "word"
+    return (folded[at] in "'-" and inside) or folded[start : at + 1].lower() in ELISIONS
 
 
 def fold(text: str) -> str:
@@ -98,7 +102,7 @@ def is_han(character: str) -> bool:
 
 @cache
 def kind(character: str) -> str:
-    """What sort of chunk a character makes; a joiner (mark, zero-width, control) belongs to whatever is beside it."""
+    """What sort of chunk a character makes; a joiner (accent, zero-width, control) belongs to what is before it."""
     category = unicodedata.category(character)
     if character.isspace():
         return "space"

@@ -49,14 +49,19 @@ class Corpus:
 
     @property
     def words(self) -> dict[str, tuple[str, ...]]:
-        """The words of each language that occur in training, sorted; and what people type instead of some of them."""
+        """The words of each language that occur in training, and what people may type instead of them, sorted."""
         written = [word for words in WRITTEN_OUT.values() for word in words]
         typed = [word for words in Lexicon(random.Random()).variants.values() for word in words]
         known: dict[str, set[str]] = {"en": {*written, *typed}, "fr": set(), "zh": set()}
         for pair in chain(*self.train.values()):
             known[pair.source_language].update(pair.source)
             known[pair.language].update(pair.target)
-        return {language: tuple(sorted(words - {"<unk>"})) for language, words in known.items()}
+        return {language: tuple(sorted(filter(is_word, words))) for language, words in known.items()}
+
+
+def is_word(text: str) -> bool:
+    """Whether it is neither a mark nor a special token."""
+    return not text.startswith("<") and any(map(str.isalnum, text))
 
 
 def build(seed: int = 0, scale: float = 1.0) -> Corpus:

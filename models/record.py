@@ -22,6 +22,9 @@ SCHEMA = 1
 KEY_LIMIT = 16_000
 """The longest key, in characters, that is made, and that is unpacked at all."""
 
+UNPACKED_LIMIT = 1 << 20
+"""How many bytes a key may unpack to."""
+
 
 def record(
     model: str | Translator,
@@ -104,7 +107,10 @@ class Request:
             raise BadRequest(f"a key of {len(packed)} characters")
         try:
             raw = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
-            fields = json.loads(zlib.decompressobj().decompress(raw, 1 << 20))
+            unpacking = zlib.decompressobj()
+            fields = json.loads(unpacking.decompress(raw, UNPACKED_LIMIT))
+            if not unpacking.eof or unpacking.unused_data:
+                raise ValueError("cut short, or too long")
             return cls(**fields)
         except (ValueError, TypeError, RecursionError, zlib.error) as error:
             raise BadRequest("not a key of a run") from error

@@ -17,7 +17,6 @@ A mask is Boolean and True means *may attend*. Nothing here knows torch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -274,6 +273,8 @@ class Trace:
     """Per position of the predicting stream: the most probable next token."""
     output: str = ""
     """The decoder's reading as a person would write it, without special tokens."""
+    languages: tuple[str, str] | None = None
+    """For a translation: from which language into which."""
     edits: tuple[object, ...] = ()
     gains: Mapping[tuple[str, int], float] = field(default_factory=dict)
     """(block, head) → what an edit multiplied the head's context by, where one did."""
@@ -344,8 +345,3 @@ class Trace:
             forced_weights=None if forced is None else forced[head],
             gain=self.gains.get((block.name, head), 1.0),
         )
-
-
-def scale_of(d_head: int) -> float:
-    """1 / √d_head: what keeps dot products of long vectors from saturating softmax (Vaswani et al. 2017, §3.2.1)."""
-    return 1.0 / math.sqrt(d_head)

@@ -122,8 +122,8 @@ def projection(trace: Trace, block: str, head: int) -> bytes:
         Site.KEY_BIAS,
         Site.VALUE_BIAS,
     )
-    arrays = {site.value: trace.array(site, block) for site in (Site.QUERY_INPUT, Site.KEY_INPUT)}
     trace.head(block, head)  # raises what a wrong place deserves
+    arrays = {site.value: trace.array(site, block) for site in (Site.QUERY_INPUT, Site.KEY_INPUT)}
     return _bundle(arrays | {site.value: trace.array(site, block)[head] for site in per_head})
 
 

@@ -30,6 +30,7 @@ class Tokenizer:
     def __init__(self, vocabulary: Sequence[str], words: Mapping[str, Iterable[str]]) -> None:
         self.vocabulary = tuple(vocabulary)
         self._words = {language: tuple(sorted(known)) for language, known in words.items()}
+        self._sets = {language: frozenset(known) for language, known in self._words.items()}
         self._ids = {word: index for index, word in enumerate(self.vocabulary)}
         self._folded = {fold_case(word): word for word in sorted(self.vocabulary) if word not in SPECIALS}
         self._han = frozenset(word for word in self.vocabulary if any(map(is_han, word)))
@@ -75,7 +76,7 @@ class Tokenizer:
         if any(map(is_han, text)):
             return "zh"
         known = [word for _, word in self._read(text, chinese=False) if word]
-        english, french = (sum(word in self._words[language] for word in known) for language in ("en", "fr"))
+        english, french = (sum(word in self._sets[language] for word in known) for language in ("en", "fr"))
         return "fr" if french > english else "en"
 
     def decode(self, tokens: Iterable[int | Token], language: str | None = None) -> str:
@@ -83,10 +84,8 @@ class Tokenizer:
         words = [token.text if isinstance(token, Token) else self.vocabulary[token] for token in tokens]
         words = [word for word in words if word == "<unk>" or word not in SPECIALS]
         language = language or self.language(" ".join(words))
-        befores = ["", *words[:-1]]
-        text = "".join(
-            gap(before, word, language) + word for before, word in zip(befores, words, strict=bool(words))
-        )
+        joined = zip(["", *words], words, strict=False)
+        text = "".join(gap(before, word, language) + word for before, word in joined)
         is_sentence = language != "zh" and bool(words) and words[-1] in STOPS
         return text[:1].upper() + text[1:] if is_sentence else text
 

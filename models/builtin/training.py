@@ -22,10 +22,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from models.builtin.corpus.generator import Corpus
 from models.builtin.corpus.lexicon import Lexicon
 from models.builtin.corpus.pair import Pair
 from models.builtin.corpus.variations import varied
-from models.builtin.tokenizer import Tokenizer
+from models.builtin.tokenizer import SPECIALS, Tokenizer
 from models.builtin.transformer import Config, Transformer
 from models.recorder import Recorder, recording
 from models.trace import Site
@@ -44,14 +45,19 @@ POOL = 16
 class Recipe:
     """How to train: sizes of steps, and how hard the two heads are guided (0: not at all)."""
 
-    steps: int = 1500
+    steps: int = 4000
     batch: int = 64
     rate: float = 1.5e-3
-    warmup: int = 150
+    warmup: int = 200
     smoothing: float = 0.05
+    dropout: float = 0.0
     guidance: float = 0.5
     drop_heads: float = 0.5
     seed: int = 0
+
+
+GUIDED = Recipe()
+PLAIN = Recipe(guidance=0.0, drop_heads=0.0)
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,13 @@ class Guidance:
         return [GateHeads(self.antecedent, guided), GateHeads(self.alignment, guided), *earlier]
 
 
+def tokenizer_of(corpus: Corpus) -> Tokenizer:
+    """A tokenizer that knows every word of the corpus."""
+    tokens = {word for pairs in corpus.train.values() for pair in pairs for word in (*pair.source, *pair.target)}
+    known = tokens.union(*corpus.words.values()) - set(SPECIALS)
+    return Tokenizer((*SPECIALS, *sorted(known)), corpus.words)
+
+
 def to_batch(pairs: Sequence[Pair], tokenizer: Tokenizer) -> Batch:
     """Pairs of words → padded ids, with the rows that guidance speaks of."""
     sources = [[*map(tokenizer.id, pair.source), tokenizer.end] for pair in pairs]
@@ -152,7 +165,7 @@ def guidance_loss(
 def loss_of(model: Transformer, batch: Batch, recipe: Recipe) -> Float[Tensor, ""]:
     """The training loss of one batch, under this recipe."""
     guidance = Guidance(model.config)
-    edits = guidance.gates(len(batch.source), recipe.drop_heads) if recipe.guidance else []
+    edits = guidance.gates(len(batch.source), recipe.drop_heads) if recipe.drop_heads else []
     with recording(Recorder(edits, {Site.MASKED_SCORES})) as recorder:
         logits = model(batch.source, batch.target)
     padding, smoothing = model.config.padding, recipe.smoothing

@@ -13,7 +13,7 @@ from tests.browser.server import ARGUMENTS, AppServer, browser_path
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 LAPTOP = {"width": 1366, "height": 768}
-PATIENCE = 20_000
+PATIENCE = 10_000
 """Milliseconds that anything on the page may take on a busy machine."""
 
 Open = Callable[..., Microscope]

@@ -24,7 +24,9 @@ class Recomputation:
 
     def __init__(self, folder, source, target):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))["sizes"]
-        self.table = {name: array.astype(np.float64) for name, array in load_file(folder / "model.safetensors").items()}
+        self.table = {
+            name: array.astype(np.float64) for name, array in load_file(folder / "model.safetensors").items()
+        }
         self.heads, self.padding, self.arrays = config["heads"], config["padding"], {}
         source, target = np.array(source), np.array(target)
         seen = (source != self.padding)[None, :]
@@ -47,9 +49,13 @@ class Recomputation:
         return self.arrays[Site.RESIDUAL, stream]
 
     def layer(self, name, x, mask, encoded=None, seen=None):
-        x = self.norm(f"{name}.attention_norm", x + self.attend(f"{name}.attention", f"{name}.self", x, x, mask))
+        x = self.norm(
+            f"{name}.attention_norm", x + self.attend(f"{name}.attention", f"{name}.self", x, x, mask)
+        )
         if encoded is not None:
-            x = self.norm(f"{name}.cross_norm", x + self.attend(f"{name}.cross", f"{name}.cross", x, encoded, seen))
+            x = self.norm(
+                f"{name}.cross_norm", x + self.attend(f"{name}.cross", f"{name}.cross", x, encoded, seen)
+            )
         hidden = np.maximum(0, self.linear(f"{name}.mlp.up", x))
         x = self.norm(f"{name}.mlp_norm", x + self.linear(f"{name}.mlp.down", hidden))
         self.arrays[Site.RESIDUAL, name] = x
@@ -87,4 +93,6 @@ def test_a_trace_agrees_with_a_recomputation_in_double_precision(model, sentence
     assert len(expected) == 6 + 6 + 1
     for (site, place), array in expected.items():
         tolerance = 1e-5 * max(1, np.abs(array).max())
-        np.testing.assert_allclose(trace.array(site, place), array, rtol=0, atol=tolerance, err_msg=f"{site} {place}")
+        np.testing.assert_allclose(
+            trace.array(site, place), array, rtol=0, atol=tolerance, err_msg=f"{site} {place}"
+        )

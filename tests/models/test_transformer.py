@@ -1,5 +1,7 @@
 """The readable Transformer against PyTorch's own layers, and what a causal decoder and a padded encoder promise."""
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,9 +13,9 @@ from models.masks import causal, visible
 
 LENGTHS = st.integers(1, 9)
 SEEDS = st.integers(0, 2**32 - 1)
-TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
 
 few = settings(max_examples=25)
+assert_near = partial(torch.testing.assert_close, atol=1e-5, rtol=1e-5)
 
 
 @st.composite
@@ -67,7 +69,11 @@ def copy_rest(ours, theirs, norms):
 
 
 def torch_layer(kind, config):
-    return kind(config.d_model, config.heads, config.d_hidden, 0.0, batch_first=True, norm_first=False).double().eval()
+    return (
+        kind(config.d_model, config.heads, config.d_hidden, 0.0, batch_first=True, norm_first=False)
+        .double()
+        .eval()
+    )
 
 
 def vectors(config, length, seed):
@@ -84,7 +90,7 @@ def test_an_encoder_layer_equals_torch_reference(config, length, hidden, seed):
     x, padding = vectors(config, length, seed + 1), torch.zeros(2, length, dtype=torch.bool)
     padding[1, length - min(hidden, length - 1) :] = True
     reference = theirs(x, src_key_padding_mask=padding)
-    torch.testing.assert_close(ours(x, ~padding[:, None, None])[~padding], reference[~padding], **TOLERANCE)
+    assert_near(ours(x, ~padding[:, None, None])[~padding], reference[~padding])
 
 
 @few
@@ -101,7 +107,7 @@ def test_a_decoder_layer_equals_torch_reference(config, length, sources, hidden,
     padding[0, sources - min(hidden, sources - 1) :] = True
     later = ~causal(length)[0, 0]
     reference = theirs(x, source, tgt_mask=later, memory_key_padding_mask=padding)
-    torch.testing.assert_close(ours(x, causal(length), source, ~padding[:, None, None]), reference, **TOLERANCE)
+    assert_near(ours(x, causal(length), source, ~padding[:, None, None]), reference)
 
 
 @few
@@ -128,7 +134,7 @@ def test_padding_cannot_be_felt(config, sources, length, padded, seed):
     model, source, target = model_of(config, seed), words((2, sources), seed), words((2, length), seed + 1)
     fill = torch.zeros(2, padded, dtype=torch.long)
     longer = model(torch.cat([source, fill], dim=1), torch.cat([target, fill], dim=1))[:, :length]
-    torch.testing.assert_close(longer, model(source, target), **TOLERANCE)
+    assert_near(longer, model(source, target))
 
 
 @few
@@ -137,11 +143,14 @@ def test_without_positions_shuffling_the_tokens_shuffles_what_attention_gathers(
     layer, x = randomise(EncoderLayer(config, "encoder.0"), seed), vectors(config, length, seed + 1)
     order = torch.randperm(length, generator=chance(seed))
     everyone = torch.ones(1, 1, 1, length, dtype=torch.bool)
-    torch.testing.assert_close(layer(x[:, order], everyone), layer(x, everyone)[:, order], **TOLERANCE)
+    assert_near(layer(x[:, order], everyone), layer(x, everyone)[:, order])
 
 
 def test_with_positions_the_order_of_the_tokens_is_felt():
-    model, source = model_of(Config(vocabulary=11, d_model=16, heads=2, dropout=0.0), 0), torch.tensor([[4, 5, 6]])
+    model, source = (
+        model_of(Config(vocabulary=11, d_model=16, heads=2, dropout=0.0), 0),
+        torch.tensor([[4, 5, 6]]),
+    )
     order = [1, 0, 2]
     assert not torch.allclose(model.encode(source[:, order]), model.encode(source)[:, order], atol=1e-3)
 
@@ -186,7 +195,7 @@ def test_embeddings_are_rows_of_the_table_times_root_d_model_plus_positions():
     config = Config(vocabulary=11, d_model=16, heads=2, dropout=0.0)
     model, ids = model_of(config, 0), torch.tensor([[4, 9, 4]])
     expected = 4 * model.embedding.weight[ids[0]] + model.positions[:3]
-    torch.testing.assert_close(model.embed(ids, "encoder")[0], expected, **TOLERANCE)
+    assert_near(model.embed(ids, "encoder")[0], expected)
 
 
 def test_the_output_shares_the_embedding_table():

@@ -31,27 +31,60 @@ class Chunk:
 
 
 def scan(text: str, han_words: Collection[str], longest: int) -> Iterator[Chunk]:
-    """The chunks of a text in order, Chinese by longest match among `han_words`."""
+    """The chunks of a text in order; `han_words` are the words with Chinese characters, `longest` their longest length."""
     folded, start = fold(text), 0
     while start < len(text):
-        end = start + (longest_match(folded, start, han_words, longest) or reach(folded, start, han_words, longest))
-        if kind(folded[start]) != "space":
-            yield Chunk(text[start:end], start, kind(folded[start]))
-        start = end
+        sort = kind(folded[start])
+        lengths = [reach(folded, start)]
+        if sort == "han":
+            lengths = cut(folded[start : start + lengths[0]], han_words, longest)
+        elif dated := longest_match(folded, start, han_words, longest):
+            lengths = [dated]
+        for length in lengths:
+            if sort != "space":
+                yield Chunk(text[start : start + length], start, sort)
+            start += length
+
+
+def cut(run: str, han_words: Collection[str], longest: int) -> list[int]:
+    """Lengths of the words in a stretch of Chinese.
+
+    Of all ways to cut it, the one with the fewest unknown characters, then the fewest words, then the longest first
+    word; unknown characters beside each other make one word.
+    """
+    best: list[tuple[int, int, int, bool]] = [(0, 0, 0, True)]  # unknown, words, length, known: from here to the end
+    for start in range(len(run) - 1, -1, -1):
+        lengths = range(1, min(longest, len(run) - start) + 1)
+        known = [n for n in lengths if run[start : start + n] in han_words]
+        ways = [(best[-n][0], best[-n][1] + 1, -n, True) for n in known]
+        best.append(min([*ways, (best[-1][0] + 1, best[-1][1] + 1, -1, False)]))
+    return _joined([(-length, known) for _, _, length, known in reversed(best[1:])])
+
+
+def _joined(steps: list[tuple[int, bool]]) -> list[int]:
+    """Follow the steps from the first character on, and join unknown characters."""
+    lengths: list[int] = []
+    at, after_unknown = 0, False
+    while at < len(steps):
+        length, known = steps[at]
+        if after_unknown and not known:
+            lengths[-1] += length
+        else:
+            lengths.append(length)
+        at, after_unknown = at + length, not known
+    return lengths
 
 
 def longest_match(folded: str, start: int, han_words: Collection[str], longest: int) -> int:
-    """Length of the longest known Chinese word that begins here, 0 if none does."""
+    """Length of the longest word with Chinese characters that begins here (8月), 0 if none does."""
     lengths = range(min(longest, len(folded) - start), 0, -1)
     return next((n for n in lengths if folded[start : start + n] in han_words), 0)
 
 
-def reach(folded: str, start: int, han_words: Collection[str], longest: int) -> int:
-    """How far a chunk that is not a known Chinese word goes on."""
-    first, end = kind(folded[start]), start + 1
+def reach(folded: str, start: int) -> int:
+    """How far a chunk goes on."""
+    end = start + 1
     while end < len(folded) and continues(folded, start, end):
-        if first == "han" and longest_match(folded, end, han_words, longest):
-            break
         end += 1
     return end - start
 
@@ -59,8 +92,8 @@ def reach(folded: str, start: int, han_words: Collection[str], longest: int) -> 
 def continues(folded: str, start: int, at: int) -> bool:
     """Whether the character at `at` belongs to the chunk that began at `start`."""
     first, here = kind(folded[start]), kind(folded[at])
-    if here in ("joiner", "space"):
-        return here == "joiner"
+    if here == "joiner" and first not in ("space", "han"):
+        return True
     if first == "punctuation":
         return folded[at] == folded[start]
     if first in ("word", "joiner"):

@@ -33,8 +33,8 @@ from models.trace import Site
 
 GUIDED_HEAD = 0
 SHARES = {
-    "reorder": 0.1, "coref": 0.17, "sense": 0.17, "zh-reorder": 0.17, "svo": 0.2, "copula": 0.09,
-    "unknown": 0.03, "seeds": 0.04, "everyday": 0.03,
+    "reorder": 0.13, "coref": 0.13, "sense": 0.14, "zh-reorder": 0.16, "svo": 0.21, "copula": 0.12,
+    "unknown": 0.04, "seeds": 0.04, "everyday": 0.03,
 }  # fmt: skip
 """How often each phenomenon is drawn."""
 POOL = 16
@@ -47,12 +47,12 @@ class Recipe:
 
     steps: int = 4000
     batch: int = 64
-    rate: float = 1.5e-3
+    rate: float = 3e-3
     warmup: int = 200
     smoothing: float = 0.05
     dropout: float = 0.0
     guidance: float = 0.5
-    drop_heads: float = 0.5
+    drop_heads: float = 0.6
     seed: int = 0
 
 

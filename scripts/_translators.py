@@ -16,7 +16,7 @@ import torch
 
 from models.builtin.checkpoint import load_translator, parameters, save_translator
 from models.builtin.corpus.generator import Corpus, build
-from models.builtin.evaluation import Examiner, Figure, HeadName, figures
+from models.builtin.evaluation import Examiner, figures
 from models.builtin.training import GUIDED, PLAIN, Guidance, Recipe, drawn, tokenizer_of, train
 from models.builtin.transformer import Config, Transformer
 
@@ -99,7 +99,12 @@ def measure(folder: Path, corpus: Corpus, recipe: Recipe, seconds: float) -> Non
     content = {
         "figures": {name: {"value": round(value, 4), "n": n} for name, (value, n) in found.items()},
         "heads": {target: list(head) for target, head in heads.items()},
-        "training": {"steps": recipe.steps, "batch": recipe.batch, "seed": recipe.seed, "seconds": round(seconds)},
+        "training": {
+            "steps": recipe.steps,
+            "tokens": recipe.tokens,
+            "seed": recipe.seed,
+            "seconds": round(seconds),
+        },
     }
     (folder / "figures.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card(config, content, corpus, parameters(model)), encoding="utf-8")
@@ -107,9 +112,10 @@ def measure(folder: Path, corpus: Corpus, recipe: Recipe, seconds: float) -> Non
 
 def card(config: Mapping[str, Any], content: Mapping[str, Any], corpus: Corpus, count: int) -> str:
     """The model card."""
-    figures, heads = content["figures"], content["heads"]
     guided = "; ".join(f"`{g['block']}` head {g['head']} → {g['target']}" for g in config["guided"])
-    rows = (f"| {name} | {figure['value']:.3f} | {figure['n']} |" for name, figure in figures.items())
+    rows = (
+        f"| {name} | {figure['value']:.3f} | {figure['n']} |" for name, figure in content["figures"].items()
+    )
     return CARD.read_text(encoding="utf-8").format(
         **config["sizes"],
         **content["training"],
@@ -118,7 +124,9 @@ def card(config: Mapping[str, Any], content: Mapping[str, Any], corpus: Corpus, 
         parameters=f"{count:,}",
         pairs=f"{sum(map(len, corpus.train.values())):,}",
         guided=guided or "none: this model learned from translations alone",
-        heads="; ".join(f"{target}: `{block}` head {head}" for target, (block, head) in heads.items()),
+        chosen="; ".join(
+            f"{target}: `{block}` head {head}" for target, (block, head) in content["heads"].items()
+        ),
         figures="\n".join(rows),
     )
 

@@ -27,11 +27,13 @@ class Chunk:
 
     def split(self, cut: int) -> tuple[Chunk, Chunk]:
         """Its first `cut` characters, and the others."""
-        return Chunk(self.text[:cut], self.start, self.kind), Chunk(self.text[cut:], self.start + cut, self.kind)
+        return Chunk(self.text[:cut], self.start, self.kind), Chunk(
+            self.text[cut:], self.start + cut, self.kind
+        )
 
 
 def scan(text: str, han_words: Collection[str], longest: int) -> Iterator[Chunk]:
-    """The chunks of a text in order; `han_words` are the words with Chinese characters, `longest` their longest length."""
+    """The chunks of a text in order; `han_words` are the words with Chinese characters, the longest of this length."""
     folded, start = fold(text), 0
     while start < len(text):
         sort = kind(folded[start])
@@ -52,7 +54,9 @@ def cut(run: str, han_words: Collection[str], longest: int) -> list[int]:
     Of all ways to cut it, the one with the fewest unknown characters, then the fewest words, then the longest first
     word; unknown characters beside each other make one word.
     """
-    best: list[tuple[int, int, int, bool]] = [(0, 0, 0, True)]  # unknown, words, length, known: from here to the end
+    best: list[tuple[int, int, int, bool]] = [
+        (0, 0, 0, True)
+    ]  # unknown, words, length, known: from here to the end
     for start in range(len(run) - 1, -1, -1):
         lengths = range(1, min(longest, len(run) - start) + 1)
         known = [n for n in lengths if run[start : start + n] in han_words]
@@ -130,7 +134,10 @@ def fold_character(character: str) -> str:
 @cache
 def is_han(character: str) -> bool:
     """Whether it is a Chinese character."""
-    return unicodedata.name(character, "").startswith(("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH")) or character == "〇"
+    return (
+        unicodedata.name(character, "").startswith(("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH"))
+        or character == "〇"
+    )
 
 
 @cache

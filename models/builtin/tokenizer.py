@@ -14,7 +14,25 @@ from models.trace import Token
 
 SPECIALS = ("<pad>", "</s>", "<unk>", "<fr>", "<zh>", "<en>")
 CONTRACTIONS = {"'m": "am", "'re": "are", "'ll": "will", "'s": "is"}
-CONTRACTED = frozenset("i you he she it we they that this what who where how there here".split())
+CONTRACTED = frozenset(
+    (
+        "i",
+        "you",
+        "he",
+        "she",
+        "it",
+        "we",
+        "they",
+        "that",
+        "this",
+        "what",
+        "who",
+        "where",
+        "how",
+        "there",
+        "here",
+    )
+)
 HALF_TO_FULL = {",": "，", ".": "。", "!": "！", "?": "？", "、": "，"}
 FULL_TO_HALF = {"，": ",", "。": ".", "！": "!", "？": "?", "、": ",", "…": "."}
 CLOSING = frozenset(",.!?，。！？")

@@ -33,12 +33,14 @@ from models.trace import Site
 
 GUIDED_HEAD = 0
 SHARES = {
-    "reorder": 0.13, "coref": 0.13, "sense": 0.14, "zh-reorder": 0.16, "svo": 0.21, "copula": 0.12,
-    "unknown": 0.04, "seeds": 0.04, "everyday": 0.03,
+    "reorder": 0.09, "coref": 0.1, "sense": 0.13, "zh-reorder": 0.17, "svo": 0.24, "copula": 0.12,
+    "phrase": 0.06, "unknown": 0.05, "seeds": 0.025, "everyday": 0.025,
 }  # fmt: skip
 """How often each phenomenon is drawn."""
-POOL = 16
-"""So many batches are drawn at once and sorted by length, to compute little padding."""
+LANGUAGES = {"fr": 0.5, "zh": 0.25, "en": 0.25}
+"""How often each target language is drawn: French has the most forms to learn."""
+POOL = 1024
+"""So many pairs are drawn at once and sorted by length, to compute little padding."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Recipe:
     """How to train: sizes of steps, and how hard the two heads are guided (0: not at all)."""
 
     steps: int = 4000
-    batch: int = 64
+    tokens: int = 2000
+    """The most tokens of one batch, source and target together."""
     rate: float = 3e-3
     warmup: int = 200
     smoothing: float = 0.05
@@ -118,7 +121,9 @@ class Guidance:
 
 def tokenizer_of(corpus: Corpus) -> Tokenizer:
     """A tokenizer that knows every word of the corpus."""
-    tokens = {word for pairs in corpus.train.values() for pair in pairs for word in (*pair.source, *pair.target)}
+    tokens = {
+        word for pairs in corpus.train.values() for pair in pairs for word in (*pair.source, *pair.target)
+    }
     known = tokens.union(*corpus.words.values()) - set(SPECIALS)
     return Tokenizer((*SPECIALS, *sorted(known)), corpus.words)
 
@@ -156,7 +161,7 @@ def padded(rows: Sequence[Sequence[int]], padding: int) -> Int[Tensor, "batch lo
 def guidance_loss(
     masked_scores: Float[Tensor, "batch head query key"], wanted: Bool[Tensor, "batch query key"]
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy of the guided head's rows towards the wanted keys, in equal parts; zero if no row is wanted."""
+    """Mean cross-entropy of the guided head's rows towards the wanted keys, in equal parts; no wanted row: zero."""
     log_weights = masked_scores[:, GUIDED_HEAD].log_softmax(dim=-1)
     share = wanted / wanted.sum(dim=-1, keepdim=True).clamp(min=1)
     return -(share * log_weights.masked_fill(~wanted, 0.0)).sum() / wanted.any(dim=-1).sum().clamp(min=1)
@@ -189,7 +194,7 @@ def train(
     model: Transformer, tokenizer: Tokenizer, draws: Iterator[list[Pair]], recipe: Recipe
 ) -> Iterator[float]:
     """Train the model in place, one batch of `draws` per step; yields each step's loss."""
-    optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
+    optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     model.train()
     for step in range(recipe.steps):
         for group in optimiser.param_groups:
@@ -207,10 +212,33 @@ def drawn(pairs: Mapping[str, Sequence[Pair]], recipe: Recipe) -> Iterator[list[
     """Endless batches of pairs of like length, each as somebody might type it."""
     chance = random.Random(recipe.seed)
     variants = Lexicon(chance).variants
-    names, weights = list(SHARES), list(SHARES.values())
+    groups, weights = weighted(pairs)
     while True:
-        some = [chance.choice(pairs[name]) for name in chance.choices(names, weights, k=POOL * recipe.batch)]
-        pool = sorted((varied(pair, chance, variants) for pair in some), key=lambda pair: (len(pair.target), len(pair.source)))
-        batches = [pool[start : start + recipe.batch] for start in range(0, len(pool), recipe.batch)]
+        chosen = chance.choices(groups, weights, k=POOL)
+        batches = list(
+            cut([varied(chance.choice(group), chance, variants) for group in chosen], recipe.tokens)
+        )
         chance.shuffle(batches)
         yield from batches
+
+
+def cut(pairs: list[Pair], tokens: int) -> Iterator[list[Pair]]:
+    """The pairs, short ones first, in batches of at most so many tokens."""
+    batch: list[Pair] = []
+    longest = 0
+    for pair in sorted(pairs, key=lambda pair: (len(pair.target), len(pair.source))):
+        longest = max(longest, len(pair.source) + len(pair.target) + 2)
+        if batch and (len(batch) + 1) * longest > tokens:
+            yield batch
+            batch, longest = [], len(pair.source) + len(pair.target) + 2
+        batch.append(pair)
+    yield batch
+
+
+def weighted(pairs: Mapping[str, Sequence[Pair]]) -> tuple[list[list[Pair]], list[float]]:
+    """The pairs by phenomenon and language, and how often each group is drawn."""
+    groups: dict[tuple[str, str], list[Pair]] = {}
+    for name, some in pairs.items():
+        for pair in some:
+            groups.setdefault((name, pair.language), []).append(pair)
+    return list(groups.values()), [SHARES[name] * LANGUAGES[language] for name, language in groups]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
-from tests.browser.microscope import Microscope, Watch
+from tests.browser.microscope import COUNT_ANSWERS, Microscope, Watch
 from tests.browser.server import ARGUMENTS, AppServer, browser_path
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -62,7 +62,7 @@ def open_page(
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         watch.over(context)
-        for script in scripts:
+        for script in (COUNT_ANSWERS, *scripts):
             context.add_init_script(script)
         microscope = Microscope(context.new_page(), server, texts, watch)
         return microscope.open(query)

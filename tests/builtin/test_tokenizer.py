@@ -9,14 +9,28 @@ from hypothesis import strategies as st
 from models.builtin.tokenizer import SPECIALS, Tokenizer
 
 WORDS = {
-    "en": "the animal didn't European economic area agreement I am a cat apples is it released new iPhone European".split(),
-    "fr": "l' le la accord animal n' a pas traversé rue zone économique européenne aujourd'hui où est il".split(),
-    "zh": "今天 天气 很 好 苹果 公司 发布 了 新款 iPhone 股价 我 正在 吃 绿色 的 8月 1992 年".split(),
+    "en": [
+        *("the", "animal", "didn't", "European", "economic", "area", "agreement", "I", "am", "a", "cat"),
+        *("apples", "is", "it", "released", "new", "iPhone"),
+    ],
+    "fr": [
+        *("l'", "le", "la", "accord", "animal", "n'", "a", "pas", "traversé", "rue", "zone", "économique"),
+        *("européenne", "aujourd'hui", "où", "est", "il"),
+    ],
+    "zh": [
+        *("今天", "天气", "很", "好", "苹果", "公司", "发布", "了", "新款", "股价", "我", "正在", "吃"),
+        *("绿色", "的", "大", "大海", "海滩", "年", "8月", "iPhone"),
+    ],
 }
 MARKS = [".", ",", "?", "!", "。", "，", "？", "！"]
-TOKENIZER = Tokenizer((*SPECIALS, *MARKS, *sorted({w for words in WORDS.values() for w in words} | {"1992"})), WORDS)
+TOKENIZER = Tokenizer((*SPECIALS, *MARKS, "1992", *sorted(set().union(*WORDS.values()))), WORDS)
 
-ODD = "👩‍👩‍👧 ‏שלום مرحبا é\u200b\u0301\ufeff\x00\x07\t\n　今天苹果アニメ한국어 l'’ʼ-—…«»“”，。！？、;:'\"(){}<pad></s>1234，８月²½Ａ\ud800\U0010ffff"
+ODD = (
+    "👩\u200d👩\u200d👧 \u200f\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d"
+    "\u0628\u0627 e\u0301\u200b\ufeff\x00\x07\t\n\u3000"
+    "今天苹果アニメ한국어l'’ʼ-—…«»“”，。！？、;:'\"(){}<pad></s>1234，８月²½Ａ\ud800\U0010ffff"
+)
+"""Emoji, right-to-left letters, accents on their own, zero-width and control characters, halves of characters."""
 
 
 def words(text):
@@ -36,7 +50,6 @@ def words(text):
         ("l'accord l’animal L'ACCORD", "l' accord l' animal l' accord"),
         ("n'a pas traversé la rue", "n' a pas traversé la rue"),
         ("aujourd’hui", "aujourd'hui"),
-        ("où e\u0301conomique", "où ?"),
         ("e\u0301conomique", "économique"),
         ("a cat?!", "a cat ? !"),
         ("a cat...", "a cat ."),
@@ -49,8 +62,7 @@ def words(text):
     ],
 )
 def test_english_and_french_are_read_word_by_word(text, read):
-    expected = read.split()
-    assert [word for word in words(text)] == expected or (text == "a cat?!" and words(text) == ["a", "cat", "?", "!"])
+    assert words(text) == read.split()
 
 
 @pytest.mark.parametrize(
@@ -64,19 +76,29 @@ def test_english_and_french_are_read_word_by_word(text, read):
         ("1992年８月", "1992 年 8月"),
         ("我吃榴莲", "我 吃 ?"),
         ("我吃榴莲的苹果", "我 吃 ? 的 苹果"),
+        ("大海滩", "大 海滩"),
+        ("大海", "大海"),
     ],
 )
-def test_chinese_is_cut_by_longest_match(text, read):
+def test_chinese_is_cut_into_the_longest_words_that_leave_nothing_unknown(text, read):
     assert words(text) == read.split()
 
 
 def test_unknown_words_keep_their_typed_form():
     [_, token] = TOKENIZER.encode("the Flurble")
-    assert (token.text, token.id, token.unknown, token.start, token.end) == ("Flurble", TOKENIZER.unknown, True, 4, 11)
+    assert (token.text, token.id, token.unknown, token.start, token.end) == (
+        "Flurble",
+        TOKENIZER.unknown,
+        True,
+        4,
+        11,
+    )
 
 
 def test_specials_cannot_be_typed():
-    assert all(token.id >= len(SPECIALS) or token.unknown for token in TOKENIZER.encode("<pad> </s> <fr> pad"))
+    assert all(
+        token.id >= len(SPECIALS) or token.unknown for token in TOKENIZER.encode("<pad> </s> <fr> pad")
+    )
 
 
 def covered_once(text):
@@ -109,7 +131,7 @@ def test_an_unknown_token_is_exactly_one_outside_the_vocabulary(text):
         assert not token.special
 
 
-@given(st.lists(st.sampled_from(WORDS["zh"][:17]), min_size=1))
+@given(st.lists(st.sampled_from(WORDS["zh"][:-1]), min_size=1))
 def test_known_chinese_survives_writing_and_reading(chosen):
     ids = [TOKENIZER.id(word) for word in chosen]
     text = TOKENIZER.decode(ids, "zh")

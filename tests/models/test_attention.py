@@ -276,9 +276,8 @@ def test_softmax_of_half_precision_is_computed_in_single(seed):
 
 
 def test_a_row_without_keys_passes_no_gradient():
-    scores = torch.zeros(1, 1, 2, 3, requires_grad=True)
-    mask = torch.tensor([[True, True, False], [False, False, False]])[None, None]
-    weights = attention.weights(attention.masked(scores, mask))
-    (weights * torch.tensor([1.0, 2.0, 3.0])).sum().backward()
-    assert scores.grad is not None
-    torch.testing.assert_close(scores.grad[0, 0], torch.tensor([[-0.25, 0.25, 0.0], [0.0, 0.0, 0.0]]))
+    never = -torch.inf
+    masked_scores = torch.tensor([[[[0.0, 0.0, never], [never, never, never]]]], requires_grad=True)
+    (attention.weights(masked_scores) * torch.tensor([1.0, 2.0, 3.0])).sum().backward()
+    assert masked_scores.grad is not None
+    torch.testing.assert_close(masked_scores.grad[0, 0], torch.tensor([[-0.25, 0.25, 0.0], [0.0, 0.0, 0.0]]))

@@ -43,13 +43,22 @@ def test_the_focus_ring_is_seen_on_every_surface(theme):
 @themes
 def test_query_key_and_value_keep_the_hues_of_okabe_and_ito(theme):
     if theme == "light":
-        assert [colour(theme, name) for name in ("query", "key", "value")] == ["#0072B2", "#D55E00", "#009E73"]
+        assert [colour(theme, name) for name in ("query", "key", "value")] == [
+            "#0072B2",
+            "#D55E00",
+            "#009E73",
+        ]
     assert len({colour(theme, name) for name in ("query", "key", "value", "weight", "negative")}) == 5
 
 
 @pytest.mark.parametrize(
     ("first", "second", "ratio"),
-    [("#000000", "#FFFFFF", 21), ("#FFFFFF", "#FFFFFF", 1), ("#777777", "#FFFFFF", 4.48), ("#0000FF", "#FFFFFF", 8.59)],
+    [
+        ("#000000", "#FFFFFF", 21),
+        ("#FFFFFF", "#FFFFFF", 1),
+        ("#777777", "#FFFFFF", 4.48),
+        ("#0000FF", "#FFFFFF", 8.59),
+    ],
 )
 def test_contrast_equals_the_known_ratios(first, second, ratio):
     assert contrast(first, second) == pytest.approx(ratio, abs=0.005)

@@ -73,4 +73,4 @@ def _marks(where: Mask, symbol: str, colour: str, name: str) -> go.Scatter:
 def _axis(name: str, labels: list[str]) -> dict:
     """An axis whose cells are tokens, repeated words and all."""
     ticks = {"tickvals": list(range(len(labels))), "ticktext": labels}
-    return ticks | {"title": {"text": str(name)}, "showgrid": False, "zeroline": False}
+    return ticks | {"title": {"text": str(name)}, "showgrid": False, "zeroline": False, "constrain": "domain"}

@@ -35,11 +35,13 @@ class Results:
     remarks: list[str] = field(default_factory=list)
 
     def time(self, figure: Figure) -> Figure:
+        """Keep and print a time."""
         self.figures.append(figure)
         print(row(figure), flush=True)
         return figure
 
     def compare(self, name: str, theirs: float, ours: float) -> None:
+        """Keep a ratio; above 1 it is in our favour."""
         self.ratios[name] = round(theirs / ours, 1)
 
 
@@ -63,6 +65,7 @@ def revision() -> str:
 
 
 def row(figure: Figure) -> str:
+    """A line of the table."""
     aim = f"{figure.aim:.0f}" if figure.aim else ""
     return f"{figure.name:<52}{figure.median:>9.1f}{figure.p95:>9.1f}{figure.n:>6}{aim:>7}"
 
@@ -71,7 +74,8 @@ def ours(browser: Browser, server: AppServer, results: Results, scale: int) -> N
     """The figures that have an aim."""
     results.time(explorer.cold(browser, server, 5 * scale))
     results.time(explorer.runs(browser, server, 10 * scale))
-    results.time(explorer.hover(browser, server, 100 * scale))
+    for figure in explorer.hover(browser, server, 100 * scale):
+        results.time(figure)
     sizes = explorer.weight(browser, server)
     results.sizes |= {f"cold page, {name}": size for name, size in sizes.items()}
     results.sizes["cold page, all"] = sum(sizes.values())
@@ -80,9 +84,8 @@ def ours(browser: Browser, server: AppServer, results: Results, scale: int) -> N
 def beside_bertviz(browser: Browser, server: AppServer, results: Results, folder: Path, scale: int) -> None:
     """The same weights in BertViz's head view: those of one run, then 144 heads of 64 tokens."""
     trace = record(BUILTIN[0], TEXT, language="fr")
-    small = view(
-        browser, results, folder, "BertViz, 24 heads of the same run", bertviz_view.of_trace(trace), 5 * scale
-    )
+    html = bertviz_view.of_trace(trace)
+    small = view(browser, results, folder, name="BertViz, 24 heads of the same run", html=html)
     results.compare(
         "first picture: BertViz file ÷ our cold page, time", small.median, results.figures[0].median
     )
@@ -92,16 +95,16 @@ def beside_bertviz(browser: Browser, server: AppServer, results: Results, folder
     results.sizes[results.time(figure).name] = sent
     tokens = [token.text for token in record(BUILTIN[0], crowd.TEXT, language="fr").tokens["encoder"]]
     made = bertviz_view.of_weights(crowd.weights(), tokens)
-    large = view(browser, results, folder, "BertViz, 144 heads × 64 tokens", made, 5)
+    large = view(browser, results, folder, name="BertViz, 144 heads × 64 tokens", html=made)
     results.compare("144 heads × 64 tokens: BertViz ÷ ours, time", large.median, figure.median)
     results.compare("144 heads × 64 tokens: BertViz ÷ ours, bytes", results.sizes[large.name], sent)
 
 
-def view(browser: Browser, results: Results, folder: Path, name: str, html: str, repeats: int) -> Figure:
+def view(browser: Browser, results: Results, folder: Path, *, name: str, html: str) -> Figure:
     """A view's bytes, time to its first picture, and answer to the pointer."""
     file = folder / "view.html"
     file.write_text(html, encoding="utf-8")
-    figure = results.time(bertviz_view.drawn(browser, file, f"{name}: opened → drawn", repeats))
+    figure = results.time(bertviz_view.drawn(browser, file, f"{name}: opened → drawn", 5))
     results.sizes[figure.name] = file.stat().st_size
     pointed = results.time(bertviz_view.hover(browser, file, f"{name}: hover → painted", 100))
     own = next(each for each in results.figures if each.name == "hover → painted")

@@ -12,7 +12,7 @@ from itertools import cycle, islice
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser, Page, Route
 from safetensors.numpy import save
 
 from benchmarks.explorer import IS_DRAWN, READY, RUN, opened
@@ -50,6 +50,7 @@ def answers(server: AppServer) -> tuple[dict, dict[str, bytes]]:
 
 
 def fetched(server: AppServer, path: str) -> bytes:
+    """What a route answers with."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     connection.request("GET", path)
     content = connection.getresponse().read()
@@ -61,13 +62,19 @@ def crowd(browser: Browser, server: AppServer, repeats: int) -> tuple[Figure, in
     """From the click on Run to the painted frame of all heads, and the bytes that came for it."""
     manifest, bundles = answers(server)
     sent = len(json.dumps(manifest).encode()) + sum(map(len, bundles.values()))
-    with opened(browser, server, IS_DRAWN + FIRST) as page:
+    with opened(
+        browser, server, IS_DRAWN + FIRST, prepare=lambda page: answer(page, manifest, bundles)
+    ) as page:
         page.wait_for_selector(READY)
-        page.route("**/microscope/run", numbered(manifest))
-        page.route("**/trace/crowd-*/**", lambda route: route.fulfill(body=bundle(route, bundles)))
         times = [page.evaluate(RUN, TEXT) for _ in range(repeats + 1)]
         assert page.locator(".thumb").count() == LAYERS * HEADS
     return Figure.of(f"Run → drawn, {LAYERS * HEADS} heads × {TOKENS} tokens", times[1:]), sent
+
+
+def answer(page: Page, manifest: dict, bundles: dict[str, bytes]) -> None:
+    """Answer in place of the server."""
+    page.route("**/microscope/run", numbered(manifest))
+    page.route("**/trace/crowd-*/**", lambda route: route.fulfill(body=bundle(route, bundles)))
 
 
 def numbered(manifest: dict) -> Callable[[Route], None]:
@@ -77,4 +84,5 @@ def numbered(manifest: dict) -> Callable[[Route], None]:
 
 
 def bundle(route: Route, bundles: dict[str, bytes]) -> bytes:
+    """The bundle that an address names."""
     return bundles[route.request.url.partition("/trace/")[2].split("/")[1]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import product
 
@@ -53,12 +53,16 @@ def sentences(count: int) -> list[str]:
 
 
 @contextmanager
-def opened(browser: Browser, server: AppServer, *scripts: str) -> Iterator[Page]:
-    """The page in a fresh profile with an empty cache."""
+def opened(
+    browser: Browser, server: AppServer, *scripts: str, prepare: Callable[[Page], None] | None = None
+) -> Iterator[Page]:
+    """The page in a fresh profile with an empty cache; `prepare` is called before it opens."""
     context = browser.new_context(viewport=SCREEN, locale="en-US")
     for script in scripts:
         context.add_init_script(script)
     page = context.new_page()
+    if prepare:
+        prepare(page)
     page.goto(server.origin, wait_until="commit")
     yield page
     context.close()
@@ -81,13 +85,14 @@ def runs(browser: Browser, server: AppServer, repeats: int) -> Figure:
     return Figure.of("Run → drawn", times[2:], aim=150)
 
 
-def hover(browser: Browser, server: AppServer, moves: int) -> Figure:
-    """From a movement of the pointer to the painted frame that shows another cell."""
+def hover(browser: Browser, server: AppServer, moves: int) -> tuple[Figure, Figure]:
+    """From a movement of the pointer to the painted frame that shows another cell; and what of it is our code."""
     with opened(browser, server, SHOWN + HOVER) as page:
         page.wait_for_selector(READY)
         page.locator(".microscope .over").scroll_into_view_if_needed()
         times = moved(page, ".microscope .over", moves)
-    return Figure.of("hover → painted", times, aim=24)
+        work = page.evaluate("window.work")
+    return Figure.of("hover → painted", times, aim=24), Figure.of("hover, our code alone", work[1:])
 
 
 def moved(page: Page, selector: str, moves: int) -> list[float]:

@@ -30,13 +30,16 @@ HOVER = (
     PAINTED
     + """
 window.moves = [];
+window.work = [];
 window.addEventListener("pointermove", (event) => {
-  const before = window.shown();
+  const [before, start] = [window.shown(), performance.now()];
+  window.addEventListener("pointermove", () => window.work.push(performance.now() - start), { once: true });
   window.painted((now) => window.shown() !== before && window.moves.push(now - event.timeStamp));
 }, { capture: true });
 """
 )
-"""`moves`: milliseconds from each movement of the pointer that changed `shown()` to the frame that shows the change."""
+"""`moves`: milliseconds from each movement of the pointer that changed `shown()` to the frame that shows the change.
+`work`: milliseconds that the page's own code took for each movement."""
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ from models.trace import Site
 
 GUIDED_HEAD = 0
 SHARES = {
-    "reorder": 0.09, "coref": 0.1, "sense": 0.13, "zh-reorder": 0.17, "svo": 0.24, "copula": 0.12,
-    "phrase": 0.06, "unknown": 0.05, "seeds": 0.025, "everyday": 0.025,
+    "reorder": 0.07, "coref": 0.09, "sense": 0.11, "zh-reorder": 0.18, "svo": 0.24, "copula": 0.12,
+    "phrase": 0.08, "unknown": 0.06, "seeds": 0.025, "everyday": 0.025,
 }  # fmt: skip
 """How often each phenomenon is drawn."""
 LANGUAGES = {"fr": 0.5, "zh": 0.25, "en": 0.25}
@@ -47,8 +47,8 @@ POOL = 1024
 class Recipe:
     """How to train: sizes of steps, and how hard the two heads are guided (0: not at all)."""
 
-    steps: int = 4000
-    tokens: int = 2000
+    steps: int = 5000
+    tokens: int = 1400
     """The most tokens of one batch, source and target together."""
     rate: float = 3e-3
     warmup: int = 200

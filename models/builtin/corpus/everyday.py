@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from models.builtin.corpus import chinese, english, french
 from models.builtin.corpus.grammar import Adjunct, Clause, NounPhrase, State, Subject, Topic
-from models.builtin.corpus.lexicon import PEOPLE, UNKNOWN, Adjective, Lexicon, Time, Verb
+from models.builtin.corpus.lexicon import PEOPLE, Adjective, Lexicon, Time, Verb
 from models.builtin.corpus.nounphrases import NUMBERS, adorned, determined, object_of, reversible, subject
 from models.builtin.corpus.sentence import ROUTES, Sentence, Words, marked, say
 
@@ -96,9 +96,7 @@ def _this(words: str) -> str:
 def phrase(words: Lexicon) -> Sentence:
     """No sentence at all: cat, the black cat, green apples, my mother."""
     choices = ["", "", "*", "the", "the*", "a", "my", "this", "this*", words.chance.choice(NUMBERS)]
-    noun = words.noun(*NAMEABLE)
-    choices = ["", "a", "the", "my", "this"] if noun.en == UNKNOWN else choices
-    said = adorned(words, determined(words, noun, choices, "object."), 0.5)
+    said = adorned(words, determined(words, words.noun(*NAMEABLE), choices, "object."), 0.5)
     fr = french.nominal(said) if said.bare else french.topic(said)
     named = {"en": english.topic(said), "fr": french.contracted(fr), "zh": chinese.topic(said)}
     one_way = said.determiner == "the" or (said.bare and said.plural)

@@ -120,7 +120,7 @@ class Lexicon:
 
     def adjective(self, *groups: str) -> Adjective:
         """An adjective of one of these groups."""
-        if self.chance.random() < self.unknown_share:
+        if self.chance.random() < self.unknown_share / 2:
             return UNKNOWN_ADJECTIVE
         return self.chance.choice(self.adjectives(*groups))
 

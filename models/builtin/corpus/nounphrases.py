@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from models.builtin.corpus.grammar import Both, NounPhrase, Subject, Topic
-from models.builtin.corpus.lexicon import PEOPLE, Adjective, Lexicon, Noun, Verb
+from models.builtin.corpus.lexicon import PEOPLE, UNKNOWN, Adjective, Lexicon, Noun, Verb
 
+SINGULAR = frozenset({"", "the", "a", "my", "this"})
 NUMBERS = ("two", "three", "four", "five", "ten")
 DEFINITE = frozenset({"places", "buildings", "openings"})
 """Kinds of objects that Chinese names without a determiner where English says the: 打开门."""
@@ -26,12 +27,17 @@ LOOKS = {
     "professions": ("moods",),
     "places": ("scenery",),
     "buildings": ("scenery",),
+    "institutions": ("scenery",),
+    "outdoors": ("scenery",),
+    "doings": ("opinions",),
 }
 """Kind of noun → adjectives that may stand before it; colours and looks for the others."""
 
 
 def determined(words: Lexicon, noun: Noun, choices: list[str], role: str = "subject.") -> NounPhrase:
     """The noun after one of these determiners; a * marks the plural, what cannot be counted takes the first."""
+    if noun.en == UNKNOWN:
+        choices = [choice for choice in choices if choice in SINGULAR or choice == "*"]
     choice = words.chance.choice(choices) if noun.plural else choices[0].rstrip("*")
     determiner = choice.rstrip("*")
     owner = words.pronoun() if determiner == "my" else None

@@ -81,35 +81,39 @@ def ours(browser: Browser, server: AppServer, results: Results, scale: int) -> N
     results.sizes["cold page, all"] = sum(sizes.values())
 
 
-def beside_bertviz(browser: Browser, server: AppServer, results: Results, folder: Path, scale: int) -> None:
-    """The same weights in BertViz's head view: those of one run, then 144 heads of 64 tokens."""
-    trace = record(BUILTIN[0], TEXT, language="fr")
-    html = bertviz_view.of_trace(trace)
-    small = view(browser, results, folder, name="BertViz, 24 heads of the same run", html=html)
+def beside_bertviz(browser: Browser, results: Results, folder: Path) -> None:
+    """All heads of one run in BertViz's head view, beside our page with the same run."""
+    html = bertviz_view.of_trace(record(BUILTIN[0], TEXT, language="fr"))
+    opened, pointed = view(browser, results, folder, name="BertViz, 24 heads of one run", html=html)
+    cold, run, hover, *_ = results.figures
+    results.compare("24 heads, first picture: BertViz opened ÷ our cold page", opened.median, cold.median)
+    results.compare("24 heads, new sentence: BertViz opened ÷ our Run", opened.median, run.median)
+    results.compare("24 heads, hover p95: BertViz ÷ ours", pointed.p95, hover.p95)
     results.compare(
-        "first picture: BertViz file ÷ our cold page, time", small.median, results.figures[0].median
+        "24 heads, bytes: BertViz ÷ our arrays", len(html.encode()), results.sizes["cold page, arrays"]
     )
-    arrays = results.sizes["cold page, arrays"]
-    results.compare("the same run: BertViz HTML ÷ our arrays, bytes", results.sizes[small.name], arrays)
-    figure, sent = crowd.crowd(browser, server, 5 * scale)
-    results.sizes[results.time(figure).name] = sent
+
+
+def crowded(browser: Browser, server: AppServer, results: Results, folder: Path, repeats: int) -> None:
+    """144 heads of 64 tokens, on our page and in BertViz's head view."""
+    run, hover, sent = crowd.crowd(browser, server, repeats)
+    results.sizes[results.time(run).name] = sent
+    results.time(hover)
     tokens = [token.text for token in record(BUILTIN[0], crowd.TEXT, language="fr").tokens["encoder"]]
-    made = bertviz_view.of_weights(crowd.weights(), tokens)
-    large = view(browser, results, folder, name="BertViz, 144 heads × 64 tokens", html=made)
-    results.compare("144 heads × 64 tokens: BertViz ÷ ours, time", large.median, figure.median)
-    results.compare("144 heads × 64 tokens: BertViz ÷ ours, bytes", results.sizes[large.name], sent)
+    html = bertviz_view.of_weights(crowd.weights(), tokens)
+    opened, pointed = view(browser, results, folder, name="BertViz, 144 heads × 64 tokens", html=html)
+    results.compare("144 heads, new text: BertViz opened ÷ our Run", opened.median, run.median)
+    results.compare("144 heads, hover p95: BertViz ÷ ours", pointed.p95, hover.p95)
+    results.compare("144 heads, bytes: BertViz ÷ ours", len(html.encode()), sent)
 
 
-def view(browser: Browser, results: Results, folder: Path, *, name: str, html: str) -> Figure:
-    """A view's bytes, time to its first picture, and answer to the pointer."""
+def view(browser: Browser, results: Results, folder: Path, *, name: str, html: str) -> tuple[Figure, Figure]:
+    """BertViz: the time to its first picture, and its answer to the pointer."""
     file = folder / "view.html"
     file.write_text(html, encoding="utf-8")
-    figure = results.time(bertviz_view.drawn(browser, file, f"{name}: opened → drawn", 5))
-    results.sizes[figure.name] = file.stat().st_size
-    pointed = results.time(bertviz_view.hover(browser, file, f"{name}: hover → painted", 100))
-    own = next(each for each in results.figures if each.name == "hover → painted")
-    results.compare(f"hover: {name} ÷ ours, p95", pointed.p95, own.p95)
-    return figure
+    results.sizes[name] = file.stat().st_size
+    opened = results.time(bertviz_view.drawn(browser, file, f"{name}: opened → drawn", 5))
+    return opened, results.time(bertviz_view.hover(browser, file, f"{name}: hover → painted", 100))
 
 
 def measure(scale: int) -> Results:
@@ -122,7 +126,8 @@ def measure(scale: int) -> Results:
             browser = playwright.chromium.launch(executable_path=browser_path(), args=ARGUMENTS)
             ours(browser, server, results, scale)
             if bertviz_view.fetch_libraries(Path(folder)):
-                beside_bertviz(browser, server, results, Path(folder), scale)
+                beside_bertviz(browser, results, Path(folder))
+                crowded(browser, server, results, Path(folder), 5 * scale)
             else:
                 results.remarks.append("no BertViz: npm could not fetch d3 and jquery")
             browser.close()

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, Route
 from safetensors.numpy import save
 
-from benchmarks.explorer import IS_DRAWN, READY, RUN, opened
-from benchmarks.measure import FIRST, Figure
+from benchmarks.explorer import READY, RUN, SHOWN, moved, opened
+from benchmarks.measure import HOVER, Figure
 from tests.browser.server import BASE, AppServer
 
 LAYERS, HEADS, TOKENS = 12, 12, 64
@@ -58,17 +58,18 @@ def fetched(server: AppServer, path: str) -> bytes:
     return content
 
 
-def crowd(browser: Browser, server: AppServer, repeats: int) -> tuple[Figure, int]:
-    """From the click on Run to the painted frame of all heads, and the bytes that came for it."""
+def crowd(browser: Browser, server: AppServer, repeats: int) -> tuple[Figure, Figure, int]:
+    """From the click on Run to the painted frame of all heads, the answer to the pointer, and the bytes that came."""
     manifest, bundles = answers(server)
     sent = len(json.dumps(manifest).encode()) + sum(map(len, bundles.values()))
-    with opened(
-        browser, server, IS_DRAWN + FIRST, prepare=lambda page: answer(page, manifest, bundles)
-    ) as page:
+    with opened(browser, server, SHOWN + HOVER, prepare=lambda page: answer(page, manifest, bundles)) as page:
         page.wait_for_selector(READY)
         times = [page.evaluate(RUN, TEXT) for _ in range(repeats + 1)]
         assert page.locator(".thumb").count() == LAYERS * HEADS
-    return Figure.of(f"Run → drawn, {LAYERS * HEADS} heads × {TOKENS} tokens", times[1:]), sent
+        page.locator(".microscope .over").scroll_into_view_if_needed()
+        pointed = moved(page, ".microscope .over", 100)
+    run = Figure.of(f"Run → drawn, {LAYERS * HEADS} heads × {TOKENS} tokens", times[1:])
+    return run, Figure.of(f"hover → painted, {LAYERS * HEADS} heads × {TOKENS} tokens", pointed), sent
 
 
 def answer(page: Page, manifest: dict, bundles: dict[str, bytes]) -> None:

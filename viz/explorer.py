@@ -46,5 +46,5 @@ def head() -> str:
         f'<link rel="stylesheet" href="{explorer}/katex/katex.min.css">'
         f'<link rel="stylesheet" href="{explorer}/style.css">'
         f'<link rel="preload" as="fetch" crossorigin="anonymous" href="{BASE}/config">'
-        f'<script defer src="{explorer}/katex/katex.min.js"></script>{preload}'
+        f'<link rel="modulepreload" href="{explorer}/katex/katex.min.js">{preload}'
     )

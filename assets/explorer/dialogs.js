@@ -49,10 +49,15 @@ export class Dialogs {
     const { words, store } = this;
     const card = store.state.run?.model ?? store.state.config.models[0];
     const sizes = ["architecture", "kind", "parameters", "layers", "heads", "d_model", "d_head", "d_hidden", "vocabulary", "context_length", "positions", "dtype", "revision"];
-    const rows = sizes.map((name) => h("tr", {}, h("th", { scope: "row" }, words.ui(`card_${name}`)), h("td", {}, typeof card[name] === "number" ? card[name].toLocaleString("en") : card[name])));
+    const rows = sizes.map((name) => h("tr", {}, h("th", { scope: "row" }, words.ui(`card_${name}`)), h("td", {}, typeof card[name] === "number" ? card[name].toLocaleString("en") : this.value(name, card[name]))));
     const guided = card.guided.map((/** @type {any} */ head) => h("li", {}, `${words.block(head.block)} · ${words.ui("head_n", { head: head.head })} · ${words.ui(`guided_${head.target}`)}`));
     const note = guided.length ? [h("p", {}, words.ui("card_guided")), h("ul", {}, ...guided)] : [h("p", {}, words.of("readings", "plain_note").text)];
     return [h("p", {}, words.ui(`about_${card.name.replace("/", "_").replaceAll("-", "_")}`)), h("table", { class: "card" }, h("tbody", {}, ...rows)), ...note];
+  }
+
+  /** A word of the card in this language, where it has one. @param {string} name @param {string} value */
+  value(name, value) {
+    return ["kind", "positions"].includes(name) ? this.words.ui(`value_${value.replaceAll("-", "_")}`) : value;
   }
 
   /** Every word the model knows; a click puts it into the sentence. */

@@ -20,7 +20,7 @@ export class Figure {
     this.over = /** @type {HTMLCanvasElement} */ (h("canvas", { class: "over", tabindex: 0, role: "application" }));
     this.tip = h("div", { class: "tip", hidden: true });
     this.stage = h("div", { class: "plates" }, this.base, this.over, this.tip);
-    this.table = h("div", { class: "token-table", hidden: true });
+    this.table = h("div", { class: "token-table", tabindex: 0, hidden: true });
     element.append(this.stage, this.table);
     /** @type {Scene | null} */
     this.scene = null;
@@ -34,7 +34,7 @@ export class Figure {
     over.addEventListener("pointermove", (event) => this.point(event));
     over.addEventListener("pointerleave", () => this.leave());
     over.addEventListener("click", (event) => this.pin(event));
-    over.addEventListener("keydown", (event) => this.key(event));
+    for (const part of [over, this.table]) part.addEventListener("keydown", (event) => this.key(event));
     store.on(["arrays", "colors", "lang", "textSize", "projection", "run"], () => this.draw());
     let shown = "";
     store.on(["selection"], () => {
@@ -59,8 +59,10 @@ export class Figure {
     const { state } = this.store;
     if (!state.run || !state.arrays.head) return;
     const tokens = state.selection.stage === "tokens";
+    const focused = this.element.contains(document.activeElement);
     this.stage.hidden = tokens;
     this.table.hidden = !tokens;
+    if (focused) (tokens ? this.table : this.over).focus({ preventScroll: true });
     if (tokens) return this.table.replaceChildren(tokenTable(this.store, this.words));
     if (!this.ready()) return;
     const stage = `${state.selection.stage} ${state.run.key}`;
@@ -246,7 +248,7 @@ export class Figure {
   /** Arrows move, Enter pins, Escape frees, Page Up and Down change the stage. @param {KeyboardEvent} event */
   key(event) {
     const { store } = this;
-    const output = [...(this.scene?.plates ?? [])].reverse().find((plate) => plate.output);
+    const output = this.stage.hidden ? null : [...(this.scene?.plates ?? [])].reverse().find((plate) => plate.output);
     const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [1, -1], ArrowRight: [1, 1] }[event.key];
     if (step && output) this.move(output.axes[step[0]], step[1]);
     else if (event.key === "Enter") store.set({ pinned: true, hover: null });

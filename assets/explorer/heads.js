@@ -1,7 +1,7 @@
 // @ts-check
 /** All heads of all blocks, small. A click opens one; the same cell is marked in each. */
 
-import { h, segmented, sized } from "./dom.js";
+import { h, segmented } from "./dom.js";
 
 const SIZE = 40;
 
@@ -69,15 +69,11 @@ export class Heads {
     const { thumbnails, colors } = this.store.state;
     const [, rows, cols] = thumbnails[block.name].shape;
     const data = thumbnails[block.name].data.subarray(head * rows * cols, (head + 1) * rows * cols);
-    const pen = sized(canvas, SIZE, SIZE);
-    const ramp = colors.ramp("weight");
-    const [w, hgt] = [SIZE / cols, SIZE / rows];
-    for (let r = 0; r < rows; r++) {
-      for (let c = 0; c < cols; c++) {
-        pen.fillStyle = ramp[data[r * cols + c]];
-        pen.fillRect(c * w, r * hgt, w + 0.5, hgt + 0.5);
-      }
-    }
+    const ramp = colors.ramp("weight").map((/** @type {string} */ colour) => (colour.match(/\d+/g) ?? []).map(Number));
+    const image = new ImageData(cols, rows);
+    for (let i = 0; i < rows * cols; i++) image.data.set([...ramp[data[i]], 255], 4 * i);
+    Object.assign(canvas, { width: cols, height: rows });
+    canvas.getContext("2d")?.putImageData(image, 0, 0); // one pixel a cell; the style sheet enlarges it, unblurred
   }
 
   mark() {

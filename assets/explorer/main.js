@@ -57,6 +57,7 @@ class Page {
 
   start() {
     this.theme();
+    this.store.on(["selection"], () => this.load()); // first: no view may show the old head's numbers under the new name
     this.build();
     this.watch();
     follow(this.store);
@@ -96,7 +97,6 @@ class Page {
     store.on(["theme"], () => this.theme());
     store.on(["textSize"], () => this.root.style.setProperty("--scale", String(store.state.textSize)));
     store.on(REMEMBERED, () => localStorage.setItem("attention-microscope", JSON.stringify(Object.fromEntries(REMEMBERED.map((name) => [name, store.state[name]])))));
-    store.on(["selection"], () => this.load());
     this.root.style.setProperty("--scale", String(store.state.textSize));
   }
 
@@ -117,22 +117,27 @@ class Page {
   }
 
   /** The first view: what the address says, or the first example. */
-  open() {
+  async open() {
     const { asked, store } = this;
-    if (asked.text === undefined) return this.choose(store.state.config.texts.presets[0], asked);
-    const request = { model: asked.model ?? store.state.request.model, text: asked.text, target: asked.target ?? null, language: asked.to ?? null };
-    const known = store.state.config.models.some((/** @type {any} */ card) => card.name === request.model);
-    const wrong = [known ? "" : "model", !request.language || ["fr", "zh", "en"].includes(request.language) ? "" : "to"].filter(Boolean);
-    if (!known) request.model = store.state.config.models[0].name;
-    if (wrong.includes("to")) request.language = null;
+    const { models, texts } = store.state.config;
+    const wrong = [];
+    if (asked.model !== undefined && !models.some((/** @type {any} */ card) => card.name === asked.model)) wrong.push("model");
+    if (asked.to !== undefined && !["fr", "zh", "en"].includes(asked.to)) wrong.push("to");
     if (asked.lang !== undefined && !["zh", "en"].includes(asked.lang)) wrong.push("lang");
-    this.run(request, asked, wrong);
+    const kept = Object.fromEntries(Object.entries(asked).filter(([name]) => !wrong.includes(name)));
+    if (asked.text === undefined) return this.choose(texts.presets[0], kept, wrong);
+    const request = { model: kept.model ?? models[0].name, text: asked.text, target: asked.target ?? null, language: kept.to ?? null };
+    await this.run(request, kept, wrong);
+    if (store.state.run) return;
+    const { notices } = store.state;
+    await this.choose(texts.presets[0]); // never an empty page: the message stays, above an example
+    store.set({ notices });
   }
 
-  /** @param {any} preset @param {Record<string, any>} [asked] */
-  choose(preset, asked = {}) {
+  /** @param {any} preset @param {Record<string, any>} [asked] @param {string[]} [wrong] */
+  choose(preset, asked = {}, wrong = []) {
     const request = { model: preset.model, text: preset.text, target: preset.target ?? null, language: preset.language ?? null };
-    return this.run(request, { depth: this.store.state.selection.depth, ...preset, ...asked, preset });
+    return this.run(request, { depth: this.store.state.selection.depth, ...preset, ...asked, preset }, wrong);
   }
 
   /**
@@ -143,26 +148,16 @@ class Page {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     this.store.set({ busy: true });
     await this.tried(async () => {
-      const manifest = await this.data.run(request);
+      const manifest = await this.data.run(request).catch((error) => { if (turn === this.turn) throw error; });
       if (turn !== this.turn) return;
       const found = this.resolve(asked, manifest);
       const { selection, wrong: moved } = nearest(found, manifest, this.store.state.config, this.store.state.selection);
-      const arrays = await this.arrays(manifest, selection);
-      const thumbnails = await this.data.bundle(manifest.key, "thumbnails");
+      const [arrays, thumbnails] = await Promise.all([this.arrays(manifest, selection), this.data.bundle(manifest.key, "thumbnails")]);
       if (turn !== this.turn) return;
       this.store.set({ notices: this.notes(manifest, [...wrong, ...moved]), hover: null, pinned: false, preset: asked.preset?.id ?? this.presetOf(request) });
-      this.show(manifest, request, selection, { arrays, thumbnails });
+      this.store.set({ run: manifest, request, selection, arrays, thumbnails });
     });
     if (turn === this.turn) this.store.set({ busy: false });
-  }
-
-  /** @param {any} run @param {any} request @param {any} selection @param {any} loaded */
-  show(run, request, selection, { arrays, thumbnails }) {
-    Object.assign(this.store.state, { arrays: {}, thumbnails: null });
-    this.store.set({ run, request, selection });
-    this.store.set({ thumbnails });
-    this.store.set({ arrays });
-    this.load();
   }
 
   /** A preset names its row and column by their words. @param {Record<string, any>} asked @param {any} run */
@@ -173,7 +168,7 @@ class Page {
     const find = (/** @type {string} */ stream, /** @type {string} */ text) => Math.max(0, run.tokens[stream].findIndex((/** @type {any} */ token) => token.text === text));
     const query = preset.predicts ? Math.max(0, run.predictions.indexOf(preset.predicts)) : find(block.queryStream, preset.query);
     const named = { query, key: find(block.keyStream, preset.key) };
-    return { ...asked, ...named, ...Object.fromEntries(Object.entries(this.asked).filter(([name]) => !["text", "model"].includes(name) && asked[name] === this.asked[name])) };
+    return { ...asked, ...named, ...Object.fromEntries(Object.entries(this.asked).filter(([name]) => !["text", "model"].includes(name) && Object.is(asked[name], this.asked[name]))) };
   }
 
   /** @param {any} request */

@@ -188,6 +188,11 @@ class Microscope:
         self.page.wait_for_function("window.waiting === 0")
         return self
 
+    def open_dialog(self, opener: str) -> None:
+        """Click what opens a dialog and wait for it."""
+        self[opener].click()
+        self.page.wait_for_selector("dialog[open]")
+
     def depth(self, id: str) -> None:
         self[f".explain [data-id={id}]"].click()
 

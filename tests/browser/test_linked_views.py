@@ -1,6 +1,9 @@
 """One selection in every view: what is pointed at, clicked or chosen in one is marked in all."""
 
+import re
+
 import pytest
+from playwright.sync_api import Route
 
 from tests.browser.conftest import Open
 from tests.browser.microscope import Microscope
@@ -80,6 +83,22 @@ def test_every_thumbnail_opens_its_head(microscope: Microscope):
             weight = trace.head(block.name, head).weights[microscope.active()]
             shown = microscope.text(".line[data-line=line_weight] b")
             assert same(shown, f"{weight:.4f}"), f"{block.name} {head}, opened from {chosen}"
+
+
+def hold(held: list[Route], route: Route) -> None:
+    held.append(route)
+
+
+def test_a_head_on_its_way_lends_its_name_to_no_other_numbers(microscope: Microscope):
+    held: list[Route] = []
+    microscope.page.route("**/head/decoder.0.self/1", lambda route: hold(held, route))
+    before = microscope.lines() | {"reading": microscope.text(".reading")}
+    microscope['.thumb[data-block="decoder.0.self"][data-head="1"]'].click()
+    microscope.page.wait_for_function("window.waiting > 0")
+    shown = microscope.lines() | {"reading": microscope.text(".reading")}
+    assert shown == before or not re.search(r"\d\.\d", "".join(shown.values())), "old numbers under new names"
+    held[0].continue_()
+    assert not list(microscope.ready().differences())
 
 
 def test_a_bar_chooses_its_key(microscope: Microscope):

@@ -214,11 +214,17 @@ def test_without_a_target_the_decoder_reads_what_the_model_itself_writes(argumen
     source, written = ids(trace, "encoder"), ids(trace, "decoder")
     assert trace.tokens["decoder"][0].text == f"<{language}>"
     assert len(written) > 2
-    assert trace.predictions[-1].text == "</s>" or len(written) == TOKEN_LIMIT
+    assert trace.predictions[-1].text == "</s>"
+    assert "</s>" not in [token.text for token in trace.tokens["decoder"]]
     assert [token.id for token in trace.predictions[:-1]] == written[1:]
     for step in range(1, len(written)):
         said = record(translator, inputs={"input_ids": source, "decoder_input_ids": written[:step]})
         assert said.predictions[-1].id == written[step]
+
+
+def test_a_decoder_that_finds_no_end_stops_at_the_limit(translator, monkeypatch):
+    monkeypatch.setattr(type(translator.tokenizer), "end", property(lambda tokenizer: tokenizer.start("en")))
+    assert len(record(translator, "I eat apples").tokens["decoder"]) == TOKEN_LIMIT
 
 
 def test_ready_ids_are_read_as_they_are(translator):

@@ -15,7 +15,7 @@ from models.builtin.corpus.sentence import ROUTES, Sentence, Words, marked, say
 
 STATIVE = frozenset({"like", "love", "have", "want"})
 INSTANT = frozenset({"see", "find", "reach", "leave", "open", "close", "catch"})
-MODAL = frozenset({"possible", "wished"})
+MODAL = ("possible", "wished")
 NAMEABLE = (
     "animals",
     "goods",
@@ -93,6 +93,24 @@ def _this(words: str) -> str:
     return f"{pronoun}/t {verb}/b"
 
 
+def located(words: Lexicon) -> Sentence:
+    """Where is the cat? The cat is in the garden ↔ le chat est dans le jardin ↔ 猫在花园里."""
+    who = determined(words, words.noun(*PRESENTABLE), ["the", "the", "my", "this", "the*"])
+    asked = words.chance.random() < 0.3
+    place, stop = _place(words), "?" if asked else "."
+    be = say(english.BE[who.person], "be")
+    en = [say("where", "where"), be, *english.topic(who)] if asked else [*english.topic(who), be, *place.en]
+    est, there = say(french.BE[who.person], "be"), [say("où", "where")]
+    fr = [*there, est, *french.topic(who)] if asked else [*french.topic(who), est, *place.fr]
+    here = [say("在", "be"), say("哪里", "where")] if asked else [say("在", "be", "place.in"), *place.zh[1:]]
+    said = {
+        "en": [*en, say(stop, "stop")],
+        "fr": french.contracted([*fr, say(stop, "stop")]),
+        "zh": [*chinese.topic(who), *here, say("？" if asked else "。", "stop")],
+    }
+    return Sentence("copula", said, routes=ROUTES if reversible(who) else ROUTES[:2])
+
+
 def phrase(words: Lexicon) -> Sentence:
     """No sentence at all: cat, the black cat, green apples, my mother."""
     choices = ["", "", "*", "the", "the*", "a", "my", "this", "this*", words.chance.choice(NUMBERS)]
@@ -110,7 +128,8 @@ def _verb(words: Lexicon) -> Verb:
 
 def _clause(words: Lexicon, verb: Verb) -> Clause:
     tense = words.chance.choice(_tenses(verb))
-    negative = tense in ("present", "past", *MODAL) and words.chance.random() < 0.2
+    deniable = tense in ("past", *MODAL) or (tense == "present" and verb.en not in INSTANT)
+    negative = deniable and words.chance.random() < 0.2
     who, what = subject(words, things=False), object_of(words, verb, negative=negative)
     if (
         verb.en in ("like", "love", "see")
@@ -157,7 +176,7 @@ def when(time: Time) -> Adjunct:
 
 def _place(words: Lexicon) -> Adjunct:
     """In the park ↔ dans le parc ↔ 在公园里."""
-    place = NounPhrase(words.noun("places", "buildings"), "the", "place.")
+    place = NounPhrase(words.noun("interiors"), "the", "place.")
     return Adjunct(
         [say("in", "place.in"), *english.topic(place)],
         [say("dans", "place.in"), *french.topic(place)],

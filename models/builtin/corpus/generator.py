@@ -27,7 +27,7 @@ TEMPLATES: Mapping[str, Sequence[Template]] = {
     "sense": (senses.bank, senses.bank, senses.homonym, senses.station, senses.release, senses.meal),
     "zh-reorder": (everyday.state, everyday.timed),
     "svo": (everyday.svo,),
-    "copula": (everyday.copula, everyday.copula, everyday.copula, everyday.presenting),
+    "copula": (*3 * (everyday.copula,), everyday.presenting, everyday.located),
     "phrase": (everyday.phrase,),
 }
 LEARNED_BY_HEART = ("seeds", "everyday")
@@ -71,16 +71,17 @@ def build(seed: int = 0, scale: float = 1.0) -> Corpus:
     """The corpus of this seed, each sentence in every direction it can be said; `scale` 0.1 makes a tenth of it."""
     by_heart = {name: list(phrases(name)) for name in LEARNED_BY_HEART}
     learned = {pair.meaning for pair in chain(*by_heart.values())}
-    drawn = [pair for pair in unique(_pairs(seed, scale)) if pair.meaning not in learned]
+    kept = [pair for pair in unique(drawn(seed, scale)) if pair.meaning not in learned]
     parts = {
-        part: _by_phenomenon(pair for pair in drawn if part_of(pair) == part)
+        part: _by_phenomenon(pair for pair in kept if part_of(pair) == part)
         for part in ("train", "dev", "test")
     }
     train = parts["train"] | by_heart
     return Corpus(train, _measurable(parts["dev"], train), _measurable(parts["test"], train))
 
 
-def _pairs(seed: int, scale: float) -> Iterator[Pair]:
+def drawn(seed: int, scale: float) -> Iterator[Pair]:
+    """Every pair that the templates make, the same sentence again and again."""
     everything = [template for templates in TEMPLATES.values() for template in templates]
     for phenomenon in PHENOMENA:
         strange = phenomenon == "unknown"
@@ -92,7 +93,8 @@ def _pairs(seed: int, scale: float) -> Iterator[Pair]:
 
 def _nameless(pair: Pair) -> bool:
     """Whether English needs to know that an unknown Chinese word is a name, and no "the" belongs before it."""
-    return pair.language == "en" and pair.target[0] == "<unk>"
+    asked = pair.target[-1] == "?"
+    return pair.language == "en" and pair.target[1 if asked else 0] == "<unk>"
 
 
 def drawn_from(templates: Sequence[Template], lexicon: Lexicon, draws: int) -> Iterator[Pair]:

@@ -110,8 +110,10 @@ class Lexicon:
 
     def noun(self, *kinds: str) -> Noun:
         """A noun of one of these kinds or groups."""
-        if "professions" not in kinds and self.chance.random() < self.unknown_share:
-            return UNKNOWN_NAME if "names" in kinds else UNKNOWN_NOUN
+        if kinds == ("names",) and self.chance.random() < 4 * self.unknown_share:
+            return UNKNOWN_NAME
+        if kinds not in (("names",), ("professions",)) and self.chance.random() < self.unknown_share:
+            return UNKNOWN_NOUN
         return self.chance.choice(self.nouns(*kinds))
 
     def nouns(self, *kinds: str) -> list[Noun]:

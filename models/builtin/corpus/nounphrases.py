@@ -11,8 +11,8 @@ SINGULAR = frozenset({"", "the", "a", "my", "this"})
 NUMBERS = ("two", "three", "four", "five", "ten")
 DEFINITE = frozenset({"places", "buildings", "openings"})
 """Kinds of objects that Chinese names without a determiner where English says the: 打开门."""
-COLLECTED = frozenset({"like", "buy", "eat", "sell"})
-"""Verbs that often take two objects: apples and pears."""
+COLLECTED = {"like": "*", "eat": "*", "sell": "*", "buy": "a", "have": "a", "see": "a", "want": "a"}
+"""Verbs that often take two objects, apples and pears or a cat and two dogs."""
 PARTICULAR = frozenset({"have", "see", "find", "catch", "chase"})
 """Verbs that are not said of things in general."""
 UNADORNED = frozenset({"fields", "football", "basketball"})
@@ -37,7 +37,7 @@ LOOKS = {
 def determined(words: Lexicon, noun: Noun, choices: list[str], role: str = "subject.") -> NounPhrase:
     """The noun after one of these determiners; a * marks the plural, what cannot be counted takes the first."""
     if noun.en == UNKNOWN:
-        choices = [choice for choice in choices if choice in SINGULAR or choice == "*"]
+        choices = [choice for choice in choices if choice in SINGULAR] or ["*"]
     choice = words.chance.choice(choices) if noun.plural else choices[0].rstrip("*")
     determiner = choice.rstrip("*")
     owner = words.pronoun() if determiner == "my" else None
@@ -79,14 +79,19 @@ def object_of(words: Lexicon, verb: Verb, *, negative: bool) -> Topic | None:
     """What the verb is done to; None if it takes no object."""
     if not verb.objects:
         return None
+    if verb.en in COLLECTED and not negative and words.chance.random() < 0.08:
+        return Both(_collected(words, verb, "object."), _collected(words, verb, "other."), "object.")
     noun = words.noun(*verb.objects)
-    if noun.plural and verb.en in COLLECTED and not negative and words.chance.random() < 0.1:
-        first = adorned(words, NounPhrase(noun, role="object.", plural=True), 0.3)
-        return Both(
-            first, adorned(words, NounPhrase(words.noun("foods"), role="other.", plural=True), 0.3), "object."
-        )
     choices = _object_determiners(words, noun, verb, negative=negative)
     return adorned(words, determined(words, noun, choices, "object."), 0.35)
+
+
+def _collected(words: Lexicon, verb: Verb, role: str) -> NounPhrase:
+    """One of two objects."""
+    noun = words.noun(*verb.objects)
+    several = COLLECTED[verb.en] == "*" or not noun.plural
+    choices = ["*"] if several else ["a", "a", "my", words.chance.choice(NUMBERS)]
+    return adorned(words, determined(words, noun, choices, role), 0.3)
 
 
 def _object_determiners(words: Lexicon, noun: Noun, verb: Verb, *, negative: bool) -> list[str]:

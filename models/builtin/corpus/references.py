@@ -8,9 +8,12 @@ from models.builtin.corpus import chinese, english, french
 from models.builtin.corpus.french import agreeing, contracted
 from models.builtin.corpus.grammar import NounPhrase
 from models.builtin.corpus.lexicon import Adjective, Lexicon
+from models.builtin.corpus.nounphrases import adorned
 from models.builtin.corpus.sentence import ROUTES, Links, Sentence, Words, say
 
-CROSSINGS = ("cross", "leave", "reach", "see", "find", "visit")
+ACTIONS = ("cross", "leave", "visit")
+EVENTS = ("reach", "see", "find")
+"""Verbs that Chinese denies only of the past."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def crossing(words: Lexicon) -> Sentence:
     refusal = _refusal(
         words, ("animals",), ("places",), ("weary", "spatial"), past=words.chance.random() < 0.85
     )
-    verb = words.verbs[words.chance.choice(CROSSINGS)]
+    verb = words.verbs[words.chance.choice(ACTIONS + EVENTS if refusal.past else ACTIONS)]
     done = [say(verb.participle, "verb")] if refusal.past else []
     finite = say("a", "not") if refusal.past else say(verb.fr[2], "verb")
     not_done = [say("ne", "not"), finite, say("pas", "not"), *done]
@@ -95,8 +98,8 @@ def _refusal(
     *,
     past: bool,
 ) -> Refusal:
-    subject = NounPhrase(words.noun(*subjects), "the", "subject.")
-    place = NounPhrase(words.noun(*places), "the", "place.")
+    subject = adorned(words, NounPhrase(words.noun(*subjects), "the", "subject."), 0.1)
+    place = adorned(words, NounPhrase(words.noun(*places), "the", "place."), 0.1)
     subject_blamed = words.chance.random() < 0.5
     reason = words.adjective(reasons[0] if subject_blamed else reasons[1])
     while "<unk>" in reason.en:

@@ -1,0 +1,108 @@
+"""From an attention call as the model made it to a `Capture`: one item of the batch, mask and bias told apart."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.huggingface.capture import Capture
+from models.huggingface.interface import Call, Rotation, Watch
+from models.huggingface.rotation import unrotated
+
+SHIFTED = -50.0
+"""Swin adds −100 between regions that its cyclic shift brought together: less than this, and no weight is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """One attention call over many windows of one image: the captures of its windows, in the batch's order."""
+
+    captures: tuple[Capture, ...]
+
+
+def captured(watch: Watch, paths: Mapping[nn.Module, str]) -> list[tuple[Capture, ...]]:
+    """What each call of a run was, in order: one capture, or one per window."""
+    split = functools.cache(_split)
+    counted: Counter[str] = Counter()
+    found = []
+    for call in watch.calls:
+        path = paths.get(call.module, "")
+        found.append(_captures(call, path, counted[path], watch.rotations, split))
+        counted[path] += 1
+    return found
+
+
+def _captures(call: Call, path: str, number: int, rotations: Sequence[Rotation], split) -> tuple[Capture, ...]:  # noqa: ANN001
+    mask, bias = _mask_and_bias(call, split)
+    queries, keys = unrotated(call.query, rotations), unrotated(call.key, rotations)
+    scale = call.arguments.get("scaling")
+    sink = call.arguments.get("s_aux", call.arguments.get("sinks"))
+    return tuple(
+        Capture(
+            module=path,
+            call=number,
+            query=call.query[item],
+            key=call.key[item],
+            value=call.value[item],
+            scale=float(call.query.shape[-1] ** -0.5 if scale is None else scale),
+            context=call.context[item].transpose(0, 1),
+            mask=_item(mask, item),
+            bias=_item(bias, item),
+            softcap=call.arguments.get("softcap"),
+            sink=None if sink is None else sink.flatten(),
+            query_unrotated=_item(queries, item),
+            key_unrotated=_item(keys, item),
+        )
+        for item in range(len(call.query))
+    )
+
+
+def _item(tensor: Tensor | None, item: int) -> Tensor | None:
+    return None if tensor is None else tensor[min(item, len(tensor) - 1)]
+
+
+def _mask_and_bias(call: Call, split) -> tuple[Tensor | None, Tensor | None]:  # noqa: ANN001
+    """Who may attend, and what is added: both from the mask that the function received and its other arguments."""
+    queries, keys = call.query.shape[2], call.key.shape[2]
+    bias = call.arguments.get("position_bias")
+    if call.mask is None:
+        return (_causal(queries, keys, call.query.device) if _is_causal(call) else None), bias
+    mask, inside = split(call.mask, keys)
+    if inside is not None:
+        bias = inside if bias is None else bias + inside
+    return mask, bias
+
+
+def _is_causal(call: Call) -> bool:
+    """As sdpa decides it where no mask is given; a model's own eager function does not know the flag."""
+    flag = call.arguments.get("is_causal")
+    flag = getattr(call.module, "is_causal", True) if flag is None else flag
+    return bool(flag) and not call.own and call.query.shape[2] > 1
+
+
+@functools.lru_cache(maxsize=8)
+def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
+    return torch.ones(1, 1, queries, keys, dtype=torch.bool, device=device).tril()
+
+
+def _split(mask: Tensor, keys: int) -> tuple[Tensor | None, Tensor | None]:
+    """A mask as transformers gives it → (Boolean mask, bias), None where there is neither."""
+    mask = mask[..., :keys]
+    if mask.dtype == torch.bool:
+        return mask, None
+    allowed = mask > torch.finfo(mask.dtype).min / 2
+    bias = mask.masked_fill(~allowed, 0.0)
+    if len(bias) > 1:
+        allowed, bias = _unshifted(allowed, bias)
+    return (None if allowed.all() else allowed), (bias if bias.any() else None)
+
+
+def _unshifted(allowed: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Windows of one image share their bias; what differs from the first window is the mask of the cyclic shift."""
+    shift = bias - bias[:1]
+    return allowed & (shift > SHIFTED), bias[:1]

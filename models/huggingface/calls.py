@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +16,36 @@ SHIFTED = -50.0
 """Swin adds −100 between regions that its cyclic shift brought together: less than this, and no weight is left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """One attention call over many windows of one image: the captures of its windows, in the batch's order."""
+class Split:
+    """Masks of one run told apart from the bias in them; each once, however many layers share it."""
 
-    captures: tuple[Capture, ...]
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Tensor | None, Tensor | None]] = {}
+        self._causal: dict[tuple[int, int], Tensor] = {}
+
+    def mask_and_bias(self, call: Call) -> tuple[Tensor | None, Tensor | None]:
+        """Who may attend, and what is added: from the mask that the function received and its other arguments."""
+        queries, keys = call.query.shape[2], call.key.shape[2]
+        bias = call.arguments.get("position_bias")
+        if call.mask is None:
+            return (self._triangle(queries, keys, call.query.device) if _is_causal(call) else None), bias
+        if id(call.mask) not in self._known:
+            self._known[id(call.mask)] = _split(call.mask, keys)
+        mask, inside = self._known[id(call.mask)]
+        if inside is not None:
+            bias = inside if bias is None else bias + inside
+        return mask, bias
+
+    def _triangle(self, queries: int, keys: int, device: torch.device) -> Tensor:
+        if (queries, keys) not in self._causal:
+            ones = torch.ones(1, 1, queries, keys, dtype=torch.bool, device=device)
+            self._causal[queries, keys] = ones.tril()
+        return self._causal[queries, keys]
 
 
 def captured(watch: Watch, paths: Mapping[nn.Module, str]) -> list[tuple[Capture, ...]]:
     """What each call of a run was, in order: one capture, or one per window."""
-    split = functools.cache(_split)
+    split = Split()
     counted: Counter[str] = Counter()
     found = []
     for call in watch.calls:
@@ -37,8 +55,10 @@ def captured(watch: Watch, paths: Mapping[nn.Module, str]) -> list[tuple[Capture
     return found
 
 
-def _captures(call: Call, path: str, number: int, rotations: Sequence[Rotation], split) -> tuple[Capture, ...]:  # noqa: ANN001
-    mask, bias = _mask_and_bias(call, split)
+def _captures(
+    call: Call, path: str, number: int, rotations: Sequence[Rotation], split: Split
+) -> tuple[Capture, ...]:
+    mask, bias = split.mask_and_bias(call)
     queries, keys = unrotated(call.query, rotations), unrotated(call.key, rotations)
     scale = call.arguments.get("scaling")
     sink = call.arguments.get("s_aux", call.arguments.get("sinks"))
@@ -66,28 +86,11 @@ def _item(tensor: Tensor | None, item: int) -> Tensor | None:
     return None if tensor is None else tensor[min(item, len(tensor) - 1)]
 
 
-def _mask_and_bias(call: Call, split) -> tuple[Tensor | None, Tensor | None]:  # noqa: ANN001
-    """Who may attend, and what is added: both from the mask that the function received and its other arguments."""
-    queries, keys = call.query.shape[2], call.key.shape[2]
-    bias = call.arguments.get("position_bias")
-    if call.mask is None:
-        return (_causal(queries, keys, call.query.device) if _is_causal(call) else None), bias
-    mask, inside = split(call.mask, keys)
-    if inside is not None:
-        bias = inside if bias is None else bias + inside
-    return mask, bias
-
-
 def _is_causal(call: Call) -> bool:
     """As sdpa decides it where no mask is given; a model's own eager function does not know the flag."""
     flag = call.arguments.get("is_causal")
     flag = getattr(call.module, "is_causal", True) if flag is None else flag
     return bool(flag) and not call.own and call.query.shape[2] > 1
-
-
-@functools.lru_cache(maxsize=8)
-def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
-    return torch.ones(1, 1, queries, keys, dtype=torch.bool, device=device).tril()
 
 
 def _split(mask: Tensor, keys: int) -> tuple[Tensor | None, Tensor | None]:

@@ -88,7 +88,9 @@ def install() -> None:
         if not hasattr(original, "__wrapped__"):
             AttentionInterface.get_interface = _hooked(original)
             for key in ("sdpa", "eager"):
-                AttentionMaskInterface.register(key, _hooked_mask(AttentionMaskInterface._global_mapping[key]))
+                AttentionMaskInterface.register(
+                    key, _hooked_mask(AttentionMaskInterface._global_mapping[key])
+                )
 
 
 def _hooked(original: Callable[..., Attention]) -> Callable[..., Attention]:
@@ -114,7 +116,7 @@ def _hooked_mask(original: Callable[..., Tensor | None]) -> Callable[..., Tensor
     return make_mask
 
 
-def _attend(  # noqa: PLR0913, PLR0917 -- the signature is transformers'
+def _attend(  # noqa: PLR0917 -- the signature is transformers'
     watch: Watch,
     function: Attention,
     own: bool,

@@ -1,0 +1,42 @@
+"""What a model reads, as tokens that a person can read: pieces of text, or patches of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from models.trace import Token
+
+_BROKEN = "\N{REPLACEMENT CHARACTER}"
+
+
+def text_tokens(ids: Sequence[int], tokenizer: Any, text: str = "", offsets: Any = None) -> tuple[Token, ...]:
+    """The tokens of these ids; with `offsets` each knows its place in `text`; without a tokenizer an id is its text."""
+    if tokenizer is None:
+        return tuple(Token(id, str(id)) for id in ids)
+    special = set(tokenizer.all_special_ids)
+    places = [(-1, -1)] * len(ids) if offsets is None else [(int(a), int(b)) for a, b in offsets]
+    return tuple(
+        _token(id, tokenizer, special, text, place) for id, place in zip(ids, places, strict=True)
+    )
+
+
+def _token(id: int, tokenizer: Any, special: set[int], text: str, place: tuple[int, int]) -> Token:
+    unknown, start, end = id == tokenizer.unk_token_id, *place
+    if id in special and not (unknown and end > start):
+        return Token(id, str(tokenizer.convert_ids_to_tokens(id)), special=True)
+    written = text[start:end] if end > start else str(tokenizer.decode([id]))
+    if not written or _BROKEN in written:
+        written = str(tokenizer.convert_ids_to_tokens(id))
+    return Token(id, written, *((start, end) if end > start else (-1, -1)), unknown=unknown)
+
+
+def patch_tokens(count: int, grid: tuple[int, int] | None) -> tuple[Token, ...]:
+    """Patches by row and column, counted from 1; tokens beyond the grid (class, registers) come first."""
+    rows, columns = grid or (1, count)
+    extra = count - rows * columns
+    if extra < 0:
+        return tuple(Token(place, str(place + 1)) for place in range(count))
+    leading = tuple(Token(-1, "[CLS]" if place == 0 else f"[{place}]", special=True) for place in range(extra))
+    patches = (Token(place, f"{place // columns + 1},{place % columns + 1}") for place in range(rows * columns))
+    return (*leading, *patches)

@@ -46,8 +46,8 @@ class UnknownModel(ModelError):
     id = "unknown_model"
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        listed = ", ".join(known)
-        super().__init__(f"no model {name!r}; use one of: {listed}", got=name, known=listed)
+        listed = ", ".join((*known, "a Hugging Face id", "a local folder"))
+        super().__init__(f"no model {name!r}; use one of: {listed}", got=name, known=", ".join(known))
 
 
 class _OneModel(ModelError):

@@ -85,7 +85,7 @@ class Head:
     @property
     def idle(self) -> Mask:
         """Per query, whether it may attend to nothing at all."""
-        return ~self.mask.any(axis=-1)
+        return np.logical_not(np.any(self.mask, axis=-1, keepdims=True))[:, 0]
 
     @cached_property
     def context(self) -> Array:

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from models.builtin.translator import Translator
-from models.catalog import load
+from models.catalog import Model, load
 from models.errors import BadRequest, StaleKey
 from models.recorder import Edit
 from models.trace import Trace
@@ -24,7 +23,7 @@ KEY_LIMIT = 16_000
 
 
 def record(
-    model: str | Translator,
+    model: str | Model,
     text: str = "",
     *,
     target: str | None = None,
@@ -39,8 +38,8 @@ def record(
         text: what the model reads; for an encoder-decoder, the source.
         target: what an encoder-decoder's decoder reads; may begin with a language tag such as `<zh>`.
             Without one the model's own greedy output is read back in one teacher-forced pass.
-        inputs: ready ids instead of text, a batch of one.
-        language: the language to translate into, `fr`, `zh` or `en`; chosen from the text if not given.
+        inputs: ready ids or images instead of text, a batch of one.
+        language: what a built-in model translates into, `fr`, `zh` or `en`; chosen from the text if not given.
         edits: changes to make inside this run.
 
     Raises:
@@ -75,7 +74,9 @@ class Request:
         packed = zlib.compress(json.dumps(asdict(self), ensure_ascii=False, sort_keys=True).encode(), 9)
         spelled = base64.urlsafe_b64encode(packed).decode().rstrip("=")
         if len(spelled) > KEY_LIMIT:
-            raise BadRequest(f"a text whose key has {len(spelled)} characters; at most {KEY_LIMIT} fit an address")
+            raise BadRequest(
+                f"a text whose key has {len(spelled)} characters; at most {KEY_LIMIT} fit an address"
+            )
         return f"{self._digest()}.{spelled}"
 
     @classmethod

@@ -305,7 +305,7 @@ class Trace:
             raise IndexError(f"no head {head} in {block.name}; it has heads 0 to {block.heads - 1}")
         shared = block.shared(head)
         mask = self.arrays[Site.MASK, block.name]
-        sink = self._of_head(Site.SINK, block, head)
+        sink = self.arrays.get((Site.SINK, block.name))
         return Head(
             query=self.arrays[Site.QUERY, block.name][head],
             key=self.arrays[Site.KEY, block.name][shared],
@@ -317,7 +317,7 @@ class Trace:
             query_unrotated=self._of_head(Site.QUERY_UNROTATED, block, head),
             key_unrotated=self._of_head(Site.KEY_UNROTATED, block, shared),
             softcap=block.softcap,
-            sink_score=None if sink is None else float(sink),
+            sink_score=None if sink is None else float(sink[head]),
             forced_weights=self._of_head(Site.WEIGHTS, block, head),
             gain=self.gains.get((block.name, head), 1.0),
             tolerance=TOLERANCES.get(self.model.dtype, TOLERANCE),

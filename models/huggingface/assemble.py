@@ -55,25 +55,30 @@ class Assembly:
         layer, kind = f"{place.tower}.{number}", "cross" if place.cross else "self"
         self._names[f"{layer}.{kind}"] += 1
         again = self._names[f"{layer}.{kind}"]
-        if not place.cross:
-            self.lengths.setdefault(place.tower, capture.query.shape[1])
+        queries, keys = capture.query.shape[1], capture.key.shape[1]
         return Block(
             name=f"{layer}.{kind}" if again == 1 else f"{layer}:{again}.{kind}",
             heads=len(capture.query),
             kv_heads=len(capture.key),
-            query_stream=place.tower,
-            key_stream=self._looked_at(place.tower, capture) if place.cross else place.tower,
+            query_stream=self._stream(place.tower, queries),
+            key_stream=self._looked_at(place.tower, keys) if place.cross else self._stream(place.tower, keys),
             module=capture.module,
             scale=capture.scale,
             softcap=capture.softcap,
             route=capture.route,
         )
 
-    def _looked_at(self, tower: str, capture: Capture) -> str:
-        """The other tower whose tokens are the keys."""
-        others = [other for other in self.lengths if other != tower]
-        fitting = [other for other in others if self.lengths[other] == capture.key.shape[1]]
-        return (*fitting, *others, "encoder")[0]
+    def _stream(self, tower: str, length: int) -> str:
+        """The tower's stream of so many tokens."""
+        name = tower if self.lengths.get(tower, length) == length else f"{tower}:{length}"
+        self.lengths[name] = length
+        return name
+
+    def _looked_at(self, tower: str, keys: int) -> str:
+        """The other tower's stream whose tokens are the keys."""
+        others = [other for other in self.lengths if other != tower and not other.startswith(f"{tower}:")]
+        fitting = [other for other in others if self.lengths[other] == keys]
+        return fitting[0] if fitting else self._stream(others[0] if others else "encoder", keys)
 
     def _grid(self, tensor: Tensor | None, shape: tuple[int, int]) -> NDArray:
         """A mask (all True without one) or bias as (1 or head, query, key); what layers share is one array."""

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
 
 Attention = Callable[..., tuple[Tensor, Tensor | None]]
 
@@ -83,6 +82,8 @@ def watching(watch: Watch) -> Iterator[Watch]:
 
 def install() -> None:
     """Put the hook in its place; a second time does nothing."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
     with _lock:
         original = AttentionInterface.get_interface
         if not hasattr(original, "__wrapped__"):
@@ -95,7 +96,7 @@ def install() -> None:
 
 def _hooked(original: Callable[..., Attention]) -> Callable[..., Attention]:
     @functools.wraps(original)
-    def get_interface(self: AttentionInterface, attn_implementation: str, default: Attention) -> Attention:
+    def get_interface(self: object, attn_implementation: str, default: Attention) -> Attention:
         function = original(self, attn_implementation, default)
         watch = _watch.get()
         if watch is None:

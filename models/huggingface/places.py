@@ -7,7 +7,9 @@
     text       "text"      "text.N.self"                             the text tower beside an image tower (CLIP, SigLIP)
     audio      "audio"     "audio.N.self"                            the sound tower beside a text tower
 
-N is the layer's place in its tower. A layer that is run several times (ALBERT) counts once per time.
+N is the layer's place in its tower. A layer that is run several times (ALBERT) counts once per time. Attention outside
+the layers, such as a pooling head, comes after them. Where a tower changes the number of its tokens (Swin merges
+patches, a pooling head asks with one vector), those tokens are a stream of their own: "encoder:49" has 49.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class Place:
     @property
     def layer_path(self) -> str:
         """The path of its layer."""
-        return f"{self.layers}.{self.layer}" if self.layers else self.path
+        return self.path if self.layers == self.path else f"{self.layers}.{self.layer}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,10 @@ def plan(model: nn.Module, attentions: Sequence[str], causal: Iterable[str], enc
     towers = _towers(attentions, set(causal), encoder_decoder)
     places = {}
     for path, (layers, layer) in lists.items():
-        below = path[len(layers) :] if layers else path
+        below = path.removeprefix(layers) or path
         places[path] = Place(path, towers[path], layers, layer, _is_cross(below, modules[path]))
-    order = {path: number for number, path in enumerate(modules)}
-    found = sorted({layers for layers, _ in lists.values()}, key=lambda layers: order.get(layers, 0))
-    lengths = {layers: len(modules[layers]) if layers else 1 for layers in found}  # pyright: ignore[reportArgumentType]
+    found = [path for path in modules if path in {layers for layers, _ in lists.values()}]
+    lengths = {layers: 1 if layers in lists else len(list(modules[layers].children())) for layers in found}
     return Plan(places, lengths)
 
 
@@ -91,7 +92,7 @@ def _layer_list(path: str, modules: dict[str, nn.Module]) -> tuple[str, int]:
         if part.isdecimal():
             lists.append((".".join(parts[:depth]), int(part)))
     alike = [found for found in lists if _alike(modules[found[0]])]
-    return alike[-1] if alike else lists[0] if lists else ("", 0)
+    return alike[-1] if alike else lists[0] if lists else (path, 0)
 
 
 def _alike(layers: nn.Module) -> bool:

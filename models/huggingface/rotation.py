@@ -42,7 +42,7 @@ def _watched(rotate: Callable[..., Any]) -> Callable[..., Any]:
             watch.rotations.append(Rotation(tuple(before[: len(after)]), after))
         return result
 
-    rotated.watched = True  # pyright: ignore[reportFunctionMemberAccess]
+    vars(rotated)["watched"] = True
     return rotated
 
 

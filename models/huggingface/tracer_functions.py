@@ -90,13 +90,17 @@ def overwritten(name: str, args: tuple, kwargs: Arguments) -> Tensor | None:
 
 
 def running(paths: Mapping[int, str]) -> nn.Module | None:
-    """The innermost module of the model whose code is running in this thread."""
+    """The innermost module with parameters whose code is running in this thread, among those that have a path.
+
+    The attention functions of transformers are no methods: the module that they work for is their first argument.
+    """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        for name in ("self", "module"):
-            candidate = frame.f_locals.get(name)
-            if isinstance(candidate, nn.Module) and id(candidate) in paths:
-                return candidate
+        own, served = frame.f_locals.get("self"), frame.f_locals.get("module")
+        if isinstance(own, nn.Module) and id(own) in paths and next(own.parameters(), None) is not None:
+            return own
+        if isinstance(served, nn.Module) and id(served) in paths:
+            return served
         frame = frame.f_back
     return None
 

@@ -190,3 +190,28 @@ def test_multi_head_attention_of_torch_is_seen_inside(need_weights):
     assert context_error(capture) <= 1e-5
     if need_weights:
         assert weight_error((capture,), weights_of_torch) <= 1e-6
+
+
+class Layered(nn.Module):
+    """Attention whose products are computed by modules without parameters, as in SqueezeBERT."""
+
+    class Product(nn.Module):
+        def forward(self, left: Tensor, right: Tensor) -> Tensor:
+            return left @ right
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project = nn.Linear(4, 4)
+        self.product, self.weigh = self.Product(), nn.Softmax(dim=-1)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        projected = self.project(hidden)
+        return self.product(self.weigh(self.product(projected, projected.mT)), hidden)
+
+
+def test_attention_belongs_to_the_innermost_module_with_parameters():
+    model = nn.Sequential(Layered(), Layered())
+    with torch.no_grad(), tracing(model) as calls:
+        model(torch.randn(2, 3, 4))
+    assert [call[0].module for call in calls] == ["0", "1"]
+    assert max(context_error(capture) for call in calls for capture in call) <= 1e-6

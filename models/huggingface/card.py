@@ -51,7 +51,7 @@ def read_limit(model: Any) -> int:
     offset = next(
         (table.padding_idx + 1 for table in tables if table.padding_idx and table.num_embeddings == limit), 0
     )
-    return limit - offset
+    return max(limit - offset, 0)
 
 
 def _kind(model: Any, plan: Plan | None) -> str:

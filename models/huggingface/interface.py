@@ -51,14 +51,24 @@ class MaskMade:
     arguments: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What passed an observed module: its first input, its output, and for which type of layer, where that is said."""
+
+    module: nn.Module
+    given: Any
+    output: Any
+    layer_type: str | None
+
+
 @dataclass
 class Watch:
-    """What one run shows: attention calls, rotations, masks, and the tensors of hooked modules by name."""
+    """What one run shows: attention calls, rotations, masks, and what passed the observed modules."""
 
     calls: list[Call] = field(default_factory=list)
     rotations: list[Rotation] = field(default_factory=list)
     masks: list[MaskMade] = field(default_factory=list)
-    passed: list[tuple[str, Tensor]] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
 
 
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)

@@ -13,6 +13,7 @@ from models.huggingface.calls import captured
 from models.huggingface.capture import Capture
 from models.huggingface.dummy import dummy_inputs
 from models.huggingface.interface import Watch, watching
+from models.huggingface.observe import observing_all
 from models.huggingface.tracer import tracing
 
 Calls = list[tuple[Capture, ...]]
@@ -46,11 +47,13 @@ def run(
     return output, both
 
 
-def discover(model: nn.Module) -> Calls | None:
-    """What a dummy forward shows of the model's attention; None where no dummy input runs."""
+def discover(model: nn.Module) -> tuple[Watch, Calls] | None:
+    """What a dummy forward shows of the model, every module observed; None where no dummy input runs."""
     for inputs in dummy_inputs(model):
+        watch = Watch()
         try:
-            return run(model, inputs, Watch(), None)[1]
+            with observing_all(model):
+                return watch, run(model, inputs, watch, None)[1]
         except Exception:  # noqa: BLE001 -- whatever foreign code raises on inputs that it did not expect
             continue
     return None

@@ -50,24 +50,32 @@ class Plan:
 
     def number(self, path: str, call: int) -> int:
         """The layer's place in its tower, when its attention module is run for the `call`-th time."""
-        place = self.places[path]
+        return self.count(self.places[path].layers, self.places[path].layer, call)
+
+    def count(self, layers: str, layer: int, call: int) -> int:
+        """The place in its tower of a layer of a list of layers, when it is run for the `call`-th time."""
         before = 0
-        for layers, length in self.lengths.items():
-            if layers == place.layers:
+        for other, length in self.lengths.items():
+            if other == layers:
                 break
-            before += length if self._tower(layers) == place.tower else 0
-        return before + place.layer + call * self.lengths.get(place.layers, 1)
+            before += length if self.tower(other) == self.tower(layers) else 0
+        return before + layer + call * self.lengths[layers]
+
+    def first(self, tower: str) -> str:
+        """The first list of layers of a tower."""
+        return next(layers for layers in self.lengths if self.tower(layers) == tower)
 
     def depth(self, tower: str) -> int:
         """How many layers a tower has, with and without attention."""
-        return sum(length for layers, length in self.lengths.items() if self._tower(layers) == tower)
+        return sum(length for layers, length in self.lengths.items() if self.tower(layers) == tower)
 
     @property
     def towers(self) -> tuple[str, ...]:
         """The towers, in the order in which the model holds them."""
         return tuple(dict.fromkeys(place.tower for place in self.places.values()))
 
-    def _tower(self, layers: str) -> str:
+    def tower(self, layers: str) -> str:
+        """The tower that a list of layers belongs to."""
         return next(place.tower for place in self.places.values() if place.layers == layers)
 
 

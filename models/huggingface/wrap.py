@@ -15,20 +15,24 @@ from models.huggingface.assemble import Assembly, array, assembled, never_ahead
 from models.huggingface.card import model_card, read_limit
 from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
+from models.huggingface.observe import observe
 from models.huggingface.places import Plan, plan
+from models.huggingface.positions import position_modules, positions
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
+from models.huggingface.sites import Wanted, collect, find
 from models.huggingface.tokens import patch_grid, patch_tokens, text_tokens
 from models.recorder import Edit
-from models.trace import Site, Token, Trace
+from models.trace import PositionalEncoding, Site, Token, Trace
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a first run taught: where attention is, and which of it passes the interface by."""
+    """What a first run taught: where attention is, which of it passes the interface by, and where the sites are."""
 
     plan: Plan
     traced: frozenset[str]
+    wanted: tuple[Wanted, ...]
 
 
 class Wrapped:
@@ -42,21 +46,41 @@ class Wrapped:
         self.name = name or model.config.name_or_path or type(model).__name__
         self.reader = Reader(self.name, model, self.tokenizer, read_limit(model))
         self.known: Known | None = None
+        self._paths = {module: path for path, module in model.named_modules()}
         self.card = model_card(model, self.name)
-        calls = discover(model)
-        if calls is not None:
-            self._learn(calls)
+        shown = discover(model)
+        if shown is not None:
+            self._learn(*shown)
 
-    def _learn(self, calls: Calls) -> Known:
+    def _learn(self, watch: Watch, calls: Calls) -> Known:
         """How this model computes attention, from a first run."""
         captures = tuple(chain(*calls))
         if not captures:
             raise NoSoftmaxAttention(self.name)
         routes = {capture.module: capture.route for capture in captures}
         places = plan(self.model, tuple(routes), never_ahead(captures), self._is_encoder_decoder)
-        self.card = model_card(self.model, self.name, places, assembled(captures, places))
-        self.known = Known(places, frozenset(path for path, route in routes.items() if route != "interface"))
-        return self.known
+        wanted = find(self.model, places, watch.passed, captures)
+        traced = frozenset(path for path, route in routes.items() if route != "interface")
+        known = Known(places, traced, wanted)
+        self._observe(wanted)
+        assembly = self._assembled(watch, calls, known)
+        ways = dict.fromkeys(encoding.kind for encoding in self._positions(assembly, watch))
+        self.card = model_card(self.model, self.name, places, assembly, ", ".join(ways) or "none")
+        self.known = known
+        return known
+
+    def _observe(self, wanted: Sequence[Wanted]) -> None:
+        modules = dict(self.model.named_modules())
+        observe([*(modules[want.path] for want in wanted), *position_modules(self.model)])
+
+    def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
+        assembly = assembled(tuple(chain(*calls)), known.plan)
+        for site, place, tensor in collect(known.wanted, known.plan, watch.passed, self._paths):
+            assembly.arrays.setdefault((site, place), array(tensor))
+        return assembly
+
+    def _positions(self, assembly: Assembly, watch: Watch) -> tuple[PositionalEncoding, ...]:
+        return positions(self.model, assembly, watch.passed, self._paths)
 
     def record(
         self,
@@ -102,8 +126,8 @@ class Wrapped:
     def _trace(self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]]) -> Trace:
         watch = Watch()
         output, calls = run(self.model, inputs, watch, None if self.known is None else self.known.traced)
-        known = self.known or self._learn(calls)
-        assembly = assembled(tuple(chain(*calls)), known.plan)
+        known = self.known or self._learn(watch, calls)
+        assembly = self._assembled(watch, calls, known)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         tokens = self._tokens(assembly, streams, inputs)
         logits = getattr(output, "logits", None)
@@ -116,6 +140,7 @@ class Wrapped:
             tokens=tokens,
             blocks=tuple(assembly.blocks),
             arrays=assembly.arrays,
+            positions=self._positions(assembly, watch),
             predictions=self._predictions(logits),
             output=self._output(tokens),
         )

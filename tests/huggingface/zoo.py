@@ -84,6 +84,8 @@ GPT2 = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
+ALIBI = {"vocab_size": 64, "hidden_size": 32}
+MPT = {"vocab_size": 64, "d_model": 32, "n_layers": 2, "n_heads": 4, "max_seq_len": 64}
 EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 TWO_KINDS = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 4}
 
@@ -122,6 +124,10 @@ def image() -> dict[str, Any]:
 
 def both() -> dict[str, Any]:
     return {"input_ids": torch.cat([IDS[:, :9], torch.tensor([[2]])], dim=1), **image()}
+
+
+def wave() -> dict[str, Any]:
+    return {"input_values": torch.randn(1, 400, generator=torch.Generator().manual_seed(1))}
 
 
 def sound() -> dict[str, Any]:
@@ -240,8 +246,115 @@ ZOO = {
         {"text_config": {**SIZES, "projection_size": 32}, "vision_config": IMAGE},
         both,
     ),
+    "granite_swa": Kind("GraniteSWAForCausalLM", "GraniteSWAConfig", GROUPED),
+    "doge": Kind("DogeForCausalLM", "DogeConfig", GROUPED),
+    "deepseek_v32": Kind(
+        "DeepseekV32ForCausalLM",
+        "DeepseekV32Config",
+        {**LATENT, "index_n_heads": 2, "index_head_dim": 16, "index_topk": 4},
+    ),
+    "mimo_v2_flash": Kind("MiMoV2FlashForCausalLM", "MiMoV2FlashConfig", GROUPED),
+    "olmo": Kind("OlmoForCausalLM", "OlmoConfig", GROUPED),
+    "olmo3": Kind("Olmo3ForCausalLM", "Olmo3Config", {**GROUPED, **TWO_KINDS}),
+    "nemotron": Kind("NemotronForCausalLM", "NemotronConfig", GROUPED),
+    "persimmon": Kind("PersimmonForCausalLM", "PersimmonConfig", SIZES),
+    "helium": Kind("HeliumForCausalLM", "HeliumConfig", GROUPED),
+    "exaone4": Kind("Exaone4ForCausalLM", "Exaone4Config", {**GROUPED, **TWO_KINDS}),
+    "ernie4_5": Kind("Ernie4_5ForCausalLM", "Ernie4_5Config", GROUPED),
+    "hunyuan": Kind("HunYuanDenseV1ForCausalLM", "HunYuanDenseV1Config", GROUPED),
+    "cohere2": Kind("Cohere2ForCausalLM", "Cohere2Config", {**GROUPED, **TWO_KINDS}),
+    "glm4": Kind("Glm4ForCausalLM", "Glm4Config", GROUPED),
+    "apertus": Kind("ApertusForCausalLM", "ApertusConfig", GROUPED),
+    "phimoe": Kind("PhimoeForCausalLM", "PhimoeConfig", {**GROUPED, **EXPERTS}),
+    "granitemoe": Kind("GraniteMoeForCausalLM", "GraniteMoeConfig", {**GROUPED, **EXPERTS}),
+    "olmoe": Kind("OlmoeForCausalLM", "OlmoeConfig", {**GROUPED, "num_experts": 4, "num_experts_per_tok": 2}),
+    "lfm2": Kind("Lfm2ForCausalLM", "Lfm2Config", {**GROUPED, "layer_types": ["conv", "full_attention"]}),
+    "jamba": Kind(
+        "JambaForCausalLM",
+        "JambaConfig",
+        {
+            **GROUPED,
+            "attn_layer_period": 2,
+            "attn_layer_offset": 1,
+            "mamba_d_state": 4,
+            "mamba_d_conv": 2,
+            "use_mamba_kernels": False,
+            "expert_layer_period": 2,
+            "num_experts": 2,
+        },
+    ),
+    "camembert": Kind("CamembertForMaskedLM", "CamembertConfig", SIZES),
+    "xlm_roberta": Kind("XLMRobertaForMaskedLM", "XLMRobertaConfig", SIZES),
+    "ernie": Kind("ErnieForMaskedLM", "ErnieConfig", SIZES),
+    "bert decoder": Kind("BertLMHeadModel", "BertConfig", {**SIZES, "is_decoder": True}),
+    "biogpt": Kind("BioGptForCausalLM", "BioGptConfig", SIZES),
+    "blenderbot": Kind("BlenderbotForConditionalGeneration", "BlenderbotConfig", PAIR, pair),
+    "plbart": Kind("PLBartForConditionalGeneration", "PLBartConfig", PAIR, pair),
+    "wav2vec2": Kind(
+        "Wav2Vec2Model",
+        "Wav2Vec2Config",
+        {
+            **SIZES,
+            "conv_dim": (32, 32),
+            "conv_stride": (5, 2),
+            "conv_kernel": (10, 3),
+            "num_feat_extract_layers": 2,
+            "num_conv_pos_embeddings": 16,
+            "num_conv_pos_embedding_groups": 2,
+        },
+        wave,
+    ),
+    "dinov2 registers": Kind(
+        "Dinov2WithRegistersModel", "Dinov2WithRegistersConfig", {**IMAGE, "mlp_ratio": 2}, image
+    ),
+    "dinov3": Kind("DINOv3ViTModel", "DINOv3ViTConfig", IMAGE, image),
+    "ijepa": Kind("IJepaModel", "IJepaConfig", IMAGE, image),
+    "chinese_clip": Kind(
+        "ChineseCLIPModel", "ChineseCLIPConfig", {"text_config": SIZES, "vision_config": IMAGE}, both
+    ),
 }
 """Architectures that reach transformers' attention interface."""
+
+ZOO |= {
+    "bloom": Kind("BloomForCausalLM", "BloomConfig", {**ALIBI, "n_layer": 2, "n_head": 4}),
+    "mpt": Kind("MptForCausalLM", "MptConfig", MPT),
+    "falcon": Kind("FalconForCausalLM", "FalconConfig", SIZES),
+    "gpt_neo": Kind(
+        "GPTNeoForCausalLM",
+        "GPTNeoConfig",
+        {
+            "vocab_size": 64,
+            "hidden_size": 32,
+            "num_layers": 2,
+            "num_heads": 4,
+            "window_size": 4,
+            "attention_types": [[["global", "local"], 1]],
+            "max_position_embeddings": 64,
+        },
+    ),
+    "gptj": Kind("GPTJForCausalLM", "GPTJConfig", {**GPT2, "rotary_dim": 4}),
+    "codegen": Kind("CodeGenForCausalLM", "CodeGenConfig", {**GPT2, "rotary_dim": 4}),
+    "deberta_v2": Kind(
+        "DebertaV2ForMaskedLM",
+        "DebertaV2Config",
+        {**SIZES, "relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
+    ),
+    "xlnet": Kind(
+        "XLNetLMHeadModel",
+        "XLNetConfig",
+        {"vocab_size": 64, "d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48},
+    ),
+    "mpnet": Kind("MPNetForMaskedLM", "MPNetConfig", SIZES),
+    "roformer": Kind("RoFormerForMaskedLM", "RoFormerConfig", SIZES),
+    "layoutlmv3": Kind("LayoutLMv3Model", "LayoutLMv3Config", {**SIZES, "visual_embed": False}),
+    "xglm": Kind(
+        "XGLMForCausalLM",
+        "XGLMConfig",
+        {"vocab_size": 64, "d_model": 32, "num_layers": 2, "attention_heads": 4, "ffn_dim": 48},
+    ),
+    "openai-gpt": Kind("OpenAIGPTLMHeadModel", "OpenAIGPTConfig", GPT2),
+}
+"""Those with attention code of their own, which the operation tracer follows."""
 
 
 @cache

@@ -37,6 +37,7 @@ from models.huggingface.tracer_functions import (
     TURN,
     Operation,
     highest,
+    name_of,
     number,
     opened_attention,
     overwritten,
@@ -99,7 +100,7 @@ class _Tracer(TorchFunctionMode):
         if func is functional.multi_head_attention_forward:
             with self:
                 return opened_attention(*args, **kwargs)
-        name = getattr(func, "__name__", "")
+        name = name_of(func)
         self._target = overwritten(name, args, kwargs)
         if self._target is not None:
             self._save(self._target)
@@ -236,8 +237,8 @@ class _Tracer(TorchFunctionMode):
         if not isinstance(known, Weights):
             return known if isinstance(known, Scaled) else None
         count = op.result.ndim
-        last_two = {axis % count for axis in op.args[1:3] if isinstance(axis, int)} == {count - 2, count - 1}
-        if op.name == "permute" or not last_two:
+        axes = {axis % count for axis in op.args[1:3] if isinstance(axis, int)}
+        if op.name != "mT" and (op.name == "permute" or axes != {count - 2, count - 1}):
             return None
         return replace(known, transposed=not known.transposed)
 

@@ -38,7 +38,7 @@ CAST = frozenset(
         "alias",
     }
 )
-TURN = frozenset({"transpose", "permute", "swapaxes", "movedim"})
+TURN = frozenset({"transpose", "permute", "swapaxes", "movedim", "mT"})
 CLAMP = frozenset({"clamp", "clip", "clamp_min", "max", "maximum"})
 
 
@@ -66,6 +66,12 @@ class Operation:
         """The arguments of these names, wherever they stand; None for one that is not given."""
         given = self.args
         return [given[at] if at < len(given) else self.kwargs.get(name) for at, name in enumerate(names)]
+
+
+def name_of(function: Any) -> str:
+    """The name of a torch function; of a property, such as `mT`, its own name."""
+    name = getattr(function, "__name__", "")
+    return getattr(function.__self__, "__name__", "") if name == "__get__" else name
 
 
 def number(value: object) -> float | None:

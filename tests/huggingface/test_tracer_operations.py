@@ -78,6 +78,8 @@ class Attention(nn.Module):
                 )
             case "transposed":
                 return (value.mT @ weights.transpose(-2, -1)).mT
+            case "mT":
+                return (value.mT @ weights.mT).mT
         return weights.to(value.dtype) @ value
 
 
@@ -88,7 +90,7 @@ MANNERS = st.fixed_dictionaries(
         "cap": st.booleans(),
         "alibi": st.booleans(),
         "mask": st.sampled_from(["fill", "where", "add", "subtract", "multiply", "none"]),
-        "mix": st.sampled_from(["matmul", "einsum", "transposed"]),
+        "mix": st.sampled_from(["matmul", "einsum", "transposed", "mT"]),
     }
 )
 
@@ -108,6 +110,9 @@ def test_hand_written_attention_is_recorded_in_any_manner(manner, batch, heads, 
     assert model.seen is not None
     assert weight_error(call, model.seen) <= 1e-5
     assert max(context_error(capture) for capture in call) <= 1e-5
+    if manner["scale"] != "head":
+        assert torch.allclose(torch.stack([capture.query for capture in call]), query)
+    assert torch.allclose(torch.stack([capture.key.expand(heads, -1, -1) for capture in call]), key)
 
 
 class Altered(nn.Module):
@@ -125,6 +130,8 @@ class Altered(nn.Module):
             scores = scores.clamp(-1, 1)
         if self.way == "zeros not forbidden":
             scores = scores * torch.ones(3, 3).tril()
+        if self.way == "heads scaled after a bias":
+            scores = (scores + torch.randn(2, 3, 3)) * torch.rand(2, 1, 1)
         if self.way == "key axis":
             return scores.softmax(dim=-2) @ value
         if self.way == "written past the tracer":
@@ -141,6 +148,7 @@ class Altered(nn.Module):
         "heads mixed",
         "scores clamped",
         "zeros not forbidden",
+        "heads scaled after a bias",
         "key axis",
         "weights halved",
         "written past the tracer",
@@ -215,3 +223,27 @@ def test_attention_belongs_to_the_innermost_module_with_parameters():
         model(torch.randn(2, 3, 4))
     assert [call[0].module for call in calls] == ["0", "1"]
     assert max(context_error(capture) for call in calls for capture in call) <= 1e-6
+
+
+class TwoTerms(nn.Module):
+    """Content and position scores, and a tensor of bias and mask that counts once whole and once half."""
+
+    def forward(self, query: Tensor, key: Tensor, position: Tensor, shared: Tensor) -> Tensor:
+        first = (query @ key.mT + position @ key.mT + shared).softmax(dim=-1) @ key
+        content, places = query @ key.mT, position @ key.mT
+        return first + ((places + content + shared) * 0.5).softmax(dim=-1) @ key
+
+
+def test_the_first_product_gives_query_and_key_and_the_others_are_bias():
+    query, key, position = (torch.randn(2, 3, 4) for _ in range(3))
+    shared = torch.randn(3, 3).masked_fill(~torch.ones(3, 3, dtype=torch.bool).tril(), -math.inf)
+    model = TwoTerms()
+    with tracing(model) as calls:
+        model(query, key, position, shared)
+    for (capture,), factor in zip(calls, (1.0, 0.5), strict=True):
+        assert torch.equal(capture.query, query)
+        assert capture.scale == factor
+        assert capture.bias is not None
+        expected = (position @ key.mT + shared.masked_fill(shared.isneginf(), 0.0)) * factor
+        assert torch.allclose(capture.bias, expected, atol=1e-6)
+        assert context_error(capture) <= 1e-6

@@ -21,6 +21,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -242,7 +243,8 @@ class Trace:
     text: str
     tokens: Mapping[str, tuple[Token, ...]]
     blocks: tuple[Block, ...]
-    arrays: Mapping[tuple[Site, str], NDArray]
+    arrays: Mapping[tuple[Site, str], Any]
+    """NumPy arrays; or, of size n × n, something that gives one head at a time."""
     positions: tuple[PositionalEncoding, ...] = ()
     predictions: tuple[Token, ...] = ()
     """Per position of the predicting stream: the most probable next token."""
@@ -293,7 +295,7 @@ class Trace:
             raise KeyError(
                 f"{site.value} was not recorded at {place!r}; it was at: {', '.join(places) or 'no place'}"
             )
-        return self.arrays[site, place]
+        return np.asarray(self.arrays[site, place])
 
     @property
     def logits(self) -> Array | None:

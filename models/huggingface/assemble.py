@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.huggingface.capture import Capture
 from models.huggingface.places import Plan
+from models.huggingface.windows import grids, joined, patch_order
 from models.trace import Block, Site
 
-Arrays = dict[tuple[Site, str], NDArray]
+Arrays = dict[tuple[Site, str], Any]
 
 
 @dataclass
@@ -49,6 +51,15 @@ class Assembly:
         self.arrays[Site.MASK, block.name] = self._grid(capture.mask, shape)
         if capture.bias is not None:
             self.arrays[Site.BIAS, block.name] = self._grid(capture.bias, shape)
+
+    def add_windows(self, captures: Sequence[Capture], layer: nn.Module) -> None:
+        """One more block: the attention of one call inside the windows of an image."""
+        order = patch_order(layer, len(captures), captures[0].query.shape[1])
+        self.add(joined(captures, order))
+        mask, bias = grids(captures, order)
+        self.arrays[Site.MASK, self.blocks[-1].name] = mask
+        if bias is not None:
+            self.arrays[Site.BIAS, self.blocks[-1].name] = bias
 
     def _block(self, capture: Capture) -> Block:
         place, number = self.plan.places[capture.module], self.plan.number(capture.module, capture.call)
@@ -98,12 +109,15 @@ def array(tensor: Tensor) -> NDArray:
     return tensor.numpy() if not tensor.is_floating_point() else tensor.float().numpy()
 
 
-def assembled(captures: Sequence[Capture], plan: Plan) -> Assembly:
-    """Blocks and arrays of all captures, in execution order."""
+def assembled(calls: Iterable[Sequence[Capture]], plan: Plan, model: nn.Module) -> Assembly:
+    """Blocks and arrays of all calls, in execution order."""
     assembly = Assembly(plan)
-    for capture in captures:
-        if capture.module in plan.places:
-            assembly.add(capture)
+    for captures in calls:
+        place = plan.places.get(captures[0].module) if captures else None
+        if place is not None and len(captures) > 1:
+            assembly.add_windows(captures, model.get_submodule(place.layer_path))
+        elif place is not None:
+            assembly.add(captures[0])
     return assembly
 
 
@@ -117,8 +131,3 @@ def _is_causal(capture: Capture) -> bool:
     if capture.mask is None or queries != keys or queries < 2:
         return False
     return not bool(capture.mask.expand(*capture.mask.shape[:-2], queries, keys).triu(1).any())
-
-
-def of_head_sizes(blocks: Sequence[Block], arrays: Mapping[tuple[Site, str], NDArray]) -> int:
-    """Channels of the first block's queries, 0 without blocks."""
-    return arrays[Site.QUERY, blocks[0].name].shape[-1] if blocks else 0

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from models.huggingface.assemble import Assembly, array
 from models.huggingface.interface import Passed
+from models.huggingface.windows import WindowGrid
 from models.trace import Block, PositionalEncoding, Site
 
 _TABLE = re.compile(r"(^|[._])(wpe|pos\w*_embed\w*|embed_pos\w*)$", re.IGNORECASE)
@@ -128,13 +129,14 @@ def _stream(assembly: Assembly, path: str, length: int) -> str:
     return (*named, *fitting, "")[0]
 
 
-def _biases(
-    blocks: Sequence[Block], arrays: Mapping[tuple[Site, str], NDArray]
-) -> Iterator[PositionalEncoding]:
+def _biases(blocks: Sequence[Block], arrays: Mapping[tuple[Site, str], Any]) -> Iterator[PositionalEncoding]:
     """Each bias once, at the first block that adds it."""
     known: set[int] = set()
     for block in blocks:
         bias = arrays.get((Site.BIAS, block.name))
+        if isinstance(bias, WindowGrid):  # its first window has every distance
+            yield PositionalEncoding("relative", bias.windows[0], block.name)
+            continue
         if bias is None or bias.__array_interface__["data"][0] in known:
             continue
         known.add(bias.__array_interface__["data"][0])

@@ -74,7 +74,7 @@ class Wrapped:
         observe([*(modules[want.path] for want in wanted), *position_modules(self.model)])
 
     def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
-        assembly = assembled(tuple(chain(*calls)), known.plan)
+        assembly = assembled(calls, known.plan, self.model)
         for site, place, tensor in collect(known.wanted, known.plan, watch.passed, self._paths):
             assembly.arrays.setdefault((site, place), array(tensor))
         return assembly

@@ -69,6 +69,8 @@ class Watch:
     rotations: list[Rotation] = field(default_factory=list)
     masks: list[MaskMade] = field(default_factory=list)
     passed: list[Passed] = field(default_factory=list)
+    kept: frozenset[nn.Module] | None = None
+    """The observed modules of which this run keeps what passes them; None: of all."""
 
 
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)

@@ -42,7 +42,7 @@ def observing_all(model: nn.Module) -> Iterator[None]:
 
 def _keep(module: nn.Module, args: tuple[Any, ...], arguments: Mapping[str, Any], output: Any) -> None:
     watch = current()
-    if watch is not None:
+    if watch is not None and (watch.kept is None or module in watch.kept):
         given = args[0] if args else arguments.get("hidden_states", arguments.get("input_ids"))
         kind = next((value for value in (*args, arguments.get("layer_type")) if isinstance(value, str)), None)
         watch.passed.append(Passed(module, given, output, kind))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.edits import BUILT
 from models.errors import BadRequest, NoSoftmaxAttention, UnsupportedEdit
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
+from models.huggingface.budget import affordable
 from models.huggingface.card import model_card, read_limit
 from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
+from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
 from models.huggingface.reading import Inputs, Reader
@@ -33,6 +35,8 @@ class Known:
     plan: Plan
     traced: frozenset[str]
     wanted: tuple[Wanted, ...]
+    tokens: int
+    """The longest stream of the first run: what an image always has."""
 
 
 class Wrapped:
@@ -61,22 +65,30 @@ class Wrapped:
         places = plan(self.model, tuple(routes), never_ahead(captures), self._is_encoder_decoder)
         wanted = find(self.model, places, watch.passed, captures)
         traced = frozenset(path for path, route in routes.items() if route != "interface")
-        known = Known(places, traced, wanted)
-        self._observe(wanted)
+        known = Known(places, traced, wanted, max(capture.query.shape[1] for capture in captures))
+        observe(self._modules(wanted))
         assembly = self._assembled(watch, calls, known)
         ways = dict.fromkeys(encoding.kind for encoding in self._positions(assembly, watch))
         self.card = model_card(self.model, self.name, places, assembly, ", ".join(ways) or "none")
         self.known = known
         return known
 
-    def _observe(self, wanted: Sequence[Wanted]) -> None:
+    def _modules(self, wanted: Sequence[Wanted]) -> frozenset[nn.Module]:
+        """The modules to keep an eye on: those of the sites, and those that give positions."""
         modules = dict(self.model.named_modules())
-        observe([*(modules[want.path] for want in wanted), *position_modules(self.model)])
+        return frozenset((*(modules[want.path] for want in wanted), *position_modules(self.model)))
+
+    def _affordable(self, known: Known, inputs: Inputs) -> tuple[Wanted, ...]:
+        lengths = [value.shape[1] for name, value in inputs.items() if name.endswith("input_ids")]
+        widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model, Site.ROUTER: 1}
+        return affordable(known.wanted, max((*lengths, known.tokens)), widths, self.card.d_model)
 
     def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
         assembly = assembled(calls, known.plan, self.model)
         for site, place, tensor in collect(known.wanted, known.plan, watch.passed, self._paths):
             assembly.arrays.setdefault((site, place), array(tensor))
+        for site, place, tensor in mask_parts(watch, assembly.blocks, self._paths):
+            assembly.arrays[site, place] = array(tensor)
         return assembly
 
     def _positions(self, assembly: Assembly, watch: Watch) -> tuple[PositionalEncoding, ...]:
@@ -125,8 +137,14 @@ class Wrapped:
 
     def _trace(self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]]) -> Trace:
         watch = Watch()
-        output, calls = run(self.model, inputs, watch, None if self.known is None else self.known.traced)
-        known = self.known or self._learn(watch, calls)
+        if self.known is not None:
+            wanted = self._affordable(self.known, inputs)
+            watch.kept = self._modules(wanted)
+            known = replace(self.known, wanted=wanted)
+            output, calls = run(self.model, inputs, watch, known.traced)
+        else:
+            output, calls = run(self.model, inputs, watch, None)
+            known = self._learn(watch, calls)
         assembly = self._assembled(watch, calls, known)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         tokens = self._tokens(assembly, streams, inputs)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import errors as hub
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoConfig, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from models import errors, load, record
 from models.huggingface.load import load_pretrained
@@ -217,3 +218,35 @@ def test_a_copied_folder_gives_the_same_trace(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "copy")
     first, second = (record(str(place), "the cat sleeps") for place in (folder, copy))
     np.testing.assert_array_equal(first.logits, second.logits)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (hub.GatedRepoError, errors.Gated),
+        (hub.RepositoryNotFoundError, errors.UnknownModel),
+        (hub.LocalEntryNotFoundError, errors.NoNetwork),
+        (hub.OfflineModeIsEnabled, errors.NoNetwork),
+        (ConnectionError, errors.NoNetwork),
+    ],
+    ids=lambda kind: kind.__name__,
+)
+def test_what_the_hub_says_is_told_in_our_words(monkeypatch, theirs, ours):
+    def refuse(*_, **__):
+        raise OSError("cannot load it") from theirs.__new__(theirs)
+
+    monkeypatch.setattr(AutoConfig, "from_pretrained", refuse)
+    with pytest.raises(ours) as caught:
+        load_pretrained("someone/something")
+    assert "someone/something" in str(caught.value)
+
+
+def test_weights_only_pickled_on_the_hub_are_refused(monkeypatch, folder):
+    words = "someone/something does not appear to have a file named model.safetensors"
+
+    def refuse(*_, **__):
+        raise OSError(words)
+
+    monkeypatch.setattr(GPT2LMHeadModel, "from_pretrained", refuse)
+    with pytest.raises(errors.NotSafetensors):
+        load_pretrained(str(folder))

@@ -188,3 +188,27 @@ def test_query_heads_share_their_keys():
     assert (block.heads, block.kv_heads) == (4, 2)
     assert [block.shared(head) for head in range(4)] == [0, 0, 1, 1]
     np.testing.assert_array_equal(trace.head(block.name, 0).key, trace.head(block.name, 1).key)
+
+
+def test_a_long_run_keeps_attention_and_lets_go_of_the_rest(monkeypatch):
+    model = wrap(built("gpt2"))
+    whole = model.record(inputs={"input_ids": IDS})
+    monkeypatch.setattr("models.huggingface.budget.MEMORY_LIMIT", 8 * IDS.shape[1] * 32 * 4)
+    short = model.record(inputs={"input_ids": IDS})
+    kept, gone = ({site for site, _ in trace.arrays} for trace in (short, whole))
+    assert gone - kept >= {Site.HIDDEN, Site.NORM}
+    assert Site.RESIDUAL in kept
+    np.testing.assert_array_equal(short.logits, whole.logits)
+    assert all(short.head(block.name, 0).proved for block in short.blocks)
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral window", "bert", "gemma2", "t5"])
+def test_pattern_and_padding_together_are_the_mask(name):
+    padding = torch.tensor([[0, 0, 1, 1, 1, 1, 1, 1, 1, 1]])
+    trace = wrap(built(name)).record(inputs={**ZOO[name].inputs(), "attention_mask": padding})
+    block = trace.blocks[0].name
+    pattern, kept = trace.array(Site.MASK_PATTERN, block), trace.array(Site.MASK_PADDING, block)
+    assert kept.tolist() == padding[0].bool().tolist()
+    np.testing.assert_array_equal(pattern & kept, trace.array(Site.MASK, block))
+    assert pattern.any(axis=-1).all()  # without padding every query has something to attend to
+    assert (Site.MASK_PADDING, block) not in trace_of(name).arrays

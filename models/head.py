@@ -48,6 +48,7 @@ class Head:
     forced_weights: Array | None = None
     gain: float = 1.0
     tolerance: float = TOLERANCE
+    idle_counts: bool = True
 
     @cached_property
     def scores(self) -> Array:
@@ -96,9 +97,11 @@ class Head:
     def error(self) -> float:
         """Largest |context − the model's own context of this head|: the proof that the weights shown are those used.
 
-        Queries that may attend to nothing are left out: some models give them the mean of all values.
+        Where `idle_counts` is False, queries that may attend to nothing are left out: some models give them the mean
+        of all values.
         """
-        return float(np.abs((self.context - self.model_context)[~self.idle]).max(initial=0.0))
+        difference = np.abs(self.context - self.model_context)
+        return float((difference if self.idle_counts else difference[~self.idle]).max(initial=0.0))
 
     @property
     def proved(self) -> bool:

@@ -323,6 +323,7 @@ class Trace:
             forced_weights=self._of_head(Site.WEIGHTS, block, head),
             gain=self.gains.get((block.name, head), 1.0),
             tolerance=TOLERANCES.get(self.model.dtype, TOLERANCE),
+            idle_counts=block.route == "builtin",
         )
 
     def _of_head(self, site: Site, block: Block, head: int) -> Array | None:

@@ -114,10 +114,13 @@ def assembled(calls: Iterable[Sequence[Capture]], plan: Plan, model: nn.Module) 
     assembly = Assembly(plan)
     for captures in calls:
         place = plan.places.get(captures[0].module) if captures else None
-        if place is not None and len(captures) > 1:
+        if place is None:
+            continue
+        if len(captures) > 1 and captures[0].query.shape[1] == captures[0].key.shape[1]:
             assembly.add_windows(captures, model.get_submodule(place.layer_path))
-        elif place is not None:
-            assembly.add(captures[0])
+        else:  # one item; or blocks of a long text, whose keys overlap (LongT5)
+            for capture in captures:
+                assembly.add(capture)
     return assembly
 
 

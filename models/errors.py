@@ -22,7 +22,7 @@ The English message here says the same to a person in Python: what, got, wanted,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 
@@ -45,7 +45,7 @@ class UnknownModel(ModelError):
 
     id = "unknown_model"
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
+    def __init__(self, name: str, known: Collection[str]) -> None:
         listed = ", ".join((*known, "a Hugging Face id", "a local folder"))
         super().__init__(f"no model {name!r}; use one of: {listed}", got=name, known=", ".join(known))
 

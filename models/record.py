@@ -6,12 +6,12 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from models.catalog import Model, load
-from models.errors import BadRequest, StaleKey
+from models.catalog import BUILTIN, Model, load
+from models.errors import BadRequest, StaleKey, UnknownModel
 from models.recorder import Edit
 from models.trace import Trace
 
@@ -20,6 +20,9 @@ SCHEMA = 1
 
 KEY_LIMIT = 16_000
 """The longest key, in characters, that is made, and that is unpacked at all."""
+
+UNPACKED_LIMIT = 1 << 20
+"""How many bytes a key may unpack to."""
 
 
 def record(
@@ -80,15 +83,18 @@ class Request:
         return f"{self._digest()}.{spelled}"
 
     @classmethod
-    def from_key(cls, key: str) -> Request:
-        """The request that a key was made from.
+    def from_key(cls, key: str, offered: Collection[str] = BUILTIN) -> Request:
+        """The request that a key was made from, if it is for one of the models offered.
 
         Raises:
             BadRequest: not a key.
+            UnknownModel: for any other model; nothing is loaded.
             StaleKey: made for another revision of the model, or another schema.
         """
         digest, _, packed = key.partition(".")
         request = cls._unpack(packed)
+        if request.model not in offered:
+            raise UnknownModel(str(request.model), offered)
         if digest != request._digest():
             raise StaleKey
         return request
@@ -103,7 +109,10 @@ class Request:
             raise BadRequest(f"a key of {len(packed)} characters")
         try:
             raw = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
-            fields = json.loads(zlib.decompressobj().decompress(raw, 1 << 20))
+            unpacking = zlib.decompressobj()
+            fields = json.loads(unpacking.decompress(raw, UNPACKED_LIMIT))
+            if not unpacking.eof or unpacking.unused_data:
+                raise ValueError("cut short, or too long")
             return cls(**fields)
         except (ValueError, TypeError, RecursionError, zlib.error) as error:
             raise BadRequest("not a key of a run") from error

@@ -17,7 +17,6 @@ A mask is Boolean and True means *may attend*. Nothing here knows torch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -43,7 +42,6 @@ __all__ = [
     "Site",
     "Token",
     "Trace",
-    "scale_of",
     "softmax",
 ]
 
@@ -224,6 +222,8 @@ class ModelCard:
     dtype: str = "float32"
     revision: str = ""
     guided: tuple[GuidedHead, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+    """For a translator: the (source, target) languages that it was trained on."""
 
 
 @dataclass(frozen=True)
@@ -250,6 +250,8 @@ class Trace:
     """Per position of the predicting stream: the most probable next token."""
     output: str = ""
     """The decoder's reading as a person would write it, without special tokens."""
+    languages: tuple[str, str] | None = None
+    """For a translation: from which language into which."""
     edits: tuple[object, ...] = ()
     gains: Mapping[tuple[str, int], float] = field(default_factory=dict)
     """(block, head) → what an edit multiplied the head's context by, where one did."""
@@ -330,8 +332,3 @@ class Trace:
         """One head's part of an array, which may have one part for all heads; None where it was not recorded."""
         array = self.arrays.get((site, block.name))
         return None if array is None else array[min(head, len(array) - 1)]
-
-
-def scale_of(d_head: int) -> float:
-    """1 / √d_head: what keeps dot products of long vectors from saturating softmax (Vaswani et al. 2017, §3.2.1)."""
-    return 1.0 / math.sqrt(d_head)

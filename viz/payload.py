@@ -51,6 +51,7 @@ class Manifest(TypedDict):
     predictions: list[str]
     blocks: list[BlockEntry]
     unknown: list[str]
+    untrained: list[str]
     tolerance: float
 
 
@@ -68,7 +69,8 @@ def manifest(trace: Trace, key: str, target: str | None) -> Manifest:
         tokens=tokens,
         predictions=[token.text for token in trace.predictions],
         blocks=[_block(trace, block) for block in trace.blocks],
-        unknown=list(dict.fromkeys(t.text for stream in trace.tokens.values() for t in stream if t.unknown)),
+        unknown=_unknown(trace),
+        untrained=_untrained(trace),
         tolerance=TOLERANCE,
     )
 
@@ -120,13 +122,25 @@ def projection(trace: Trace, block: str, head: int) -> bytes:
         Site.KEY_BIAS,
         Site.VALUE_BIAS,
     )
-    arrays = {site.value: trace.array(site, block) for site in (Site.QUERY_INPUT, Site.KEY_INPUT)}
     trace.head(block, head)  # raises what a wrong place deserves
+    arrays = {site.value: trace.array(site, block) for site in (Site.QUERY_INPUT, Site.KEY_INPUT)}
     return _bundle(arrays | {site.value: trace.array(site, block)[head] for site in per_head})
 
 
 def _bundle(arrays: Mapping[str, NDArray]) -> bytes:
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+def _unknown(trace: Trace) -> list[str]:
+    """The typed words that the model does not know, each once."""
+    typed = (token for tokens in trace.tokens.values() for token in tokens if token.start >= 0)
+    return list(dict.fromkeys(token.text for token in typed if token.unknown))
+
+
+def _untrained(trace: Trace) -> list[str]:
+    """Source and target language, where the model was never trained to translate so; else nothing."""
+    pairs = trace.model.pairs
+    return [] if trace.languages is None or not pairs or trace.languages in pairs else list(trace.languages)
 
 
 def _token(token: Token) -> dict:

@@ -77,6 +77,7 @@ ERROR_FACTS: Mapping[str, frozenset[str]] = {
     "server_busy": frozenset({"limit"}),
     "url_fixed": frozenset({"what"}),
     "unknown_words": frozenset({"words"}),
+    "untrained_pair": frozenset({"got"}),
 }
 """Error id → the facts its message may use; an id that is not here has none."""
 

@@ -76,6 +76,7 @@ export class Sentence {
     store.on(["lang"], () => this.name());
     store.on(["request"], () => this.fill());
     store.on(["busy"], () => this.name());
+    this.text.addEventListener("input", () => (this.to.value = ""));
     this.name();
     this.fill();
   }
@@ -100,8 +101,9 @@ export class Sentence {
     }
     this.text.placeholder = words.ui("text_placeholder");
     this.target.placeholder = words.ui("target_placeholder");
+    const chosen = this.to.options.length ? this.to.value : store.state.request.language ?? "";
     this.to.replaceChildren(...["", "fr", "zh", "en"].map((language) => h("option", { value: language }, words.ui(`to_${language || "auto"}`))));
-    this.to.value = store.state.request.language ?? "";
+    this.to.value = chosen;
     this.go.textContent = words.ui(store.state.busy ? "running" : "run");
     this.go.setAttribute("aria-busy", String(store.state.busy));
   }

@@ -36,6 +36,7 @@ export class Data {
   async run(request) {
     const body = JSON.stringify(request);
     const manifest = await (await this.ask("run", { method: "POST", body })).json();
+    if (manifest.error) throw new Refusal(manifest.error, manifest.facts);
     if (manifest.schema !== SCHEMA) throw new Refusal("stale_key");
     return manifest;
   }

@@ -24,6 +24,8 @@ export class Figure {
     element.append(this.stage, this.table);
     /** @type {Scene | null} */
     this.scene = null;
+    this.size = "";
+    this.drawn = "";
     this.listen();
   }
 

@@ -186,6 +186,8 @@ class Page {
   notes(run, wrong) {
     const notes = [];
     if (run.unknown.length) notes.push({ id: "unknown_words", kind: "note", facts: { words: run.unknown.join(", ") } });
+    const pair = run.untrained.map((/** @type {string} */ language) => this.words.ui(`to_${language}`));
+    if (pair.length) notes.push({ id: "untrained_pair", kind: "note", facts: { got: pair.join(" → ") } });
     if (wrong.length) notes.push({ id: "url_fixed", kind: "note", facts: { what: wrong.join(", ") } });
     return notes;
   }

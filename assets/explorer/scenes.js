@@ -20,6 +20,7 @@ const SMALLEST = 8;
 
 /** The scene of a stage in the room there is. @param {Room} room @returns {Scene} */
 export function build(room) {
+  /** @type {Scene} */
   const scene = { width: room.width, height: 0, plates: [], labels: [], captions: [], bars: [], guides: false };
   ({ stack, fan, product, flow }[/** @type {"stack"} */ (room.stage.layout)])(room, scene);
   scene.width = Math.max(room.width, ...scene.plates.map((plate) => plate.x + plate.cols * plate.cw + 8));

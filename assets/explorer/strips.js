@@ -20,6 +20,7 @@ export class TokenStrips {
     this.element = element;
     this.store = store;
     this.words = words;
+    this.shape = "";
     store.on(["run", "lang", "selection"], () => this.draw());
     store.on(["hover", "pinned"], () => this.mark());
   }

@@ -1,6 +1,7 @@
 // @ts-check
 /** Texts in both languages: looked up by id, filled with facts, set as document nodes. No prose lives in code. */
 
+import "./katex/katex.min.js"; // sets window.katex, before anything here is drawn
 import { h } from "./dom.js";
 
 const SLOT = /\[\[(\w+)(?::([^\]]*))?\]\]/g;

@@ -1,4 +1,8 @@
-"""A translator on disk: `model.safetensors` (weights in half precision) and `config.json` (sizes, vocabulary, guided heads)."""
+"""A translator on disk.
+
+model.safetensors    weights in half precision
+config.json          sizes, vocabulary, words of each language, guided heads
+"""
 
 from __future__ import annotations
 

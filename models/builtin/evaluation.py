@@ -1,4 +1,4 @@
-"""Measures a translator on held-out sentences: what it writes, where its heads look, and whether what they show is used.
+"""Measures a translator on held-out sentences: what it writes, where its heads look, whether that is used.
 
 Heads are chosen on the dev sentences and measured on the test sentences.
 """
@@ -96,7 +96,9 @@ class Examiner:
         ]
         return share(right)
 
-    def pointing(self, pairs: Sequence[Pair], blocks: Sequence[str], rows: Rows) -> dict[HeadName, tuple[Figure, Figure]]:
+    def pointing(
+        self, pairs: Sequence[Pair], blocks: Sequence[str], rows: Rows
+    ) -> dict[HeadName, tuple[Figure, Figure]]:
         """For each head of these blocks: share of rows whose largest weight is where `rows` wants it, and of sentences.
 
         Only rows that want anything count. The model reads the expected translation.
@@ -184,7 +186,9 @@ def best(found: Mapping[HeadName, tuple[Figure, Figure]]) -> HeadName:
 def figures(examiner: Examiner, corpus: Corpus) -> tuple[Figures, dict[str, HeadName]]:
     """Every held-out figure of a translator, by dotted name, and the heads that dev chose."""
     dev, test = most(corpus.dev), most(corpus.test)
-    seen = {name: [pair for pair in pairs if UNSEEN_ORDER not in pair.meaning] for name, pairs in test.items()}
+    seen = {
+        name: [pair for pair in pairs if UNSEEN_ORDER not in pair.meaning] for name, pairs in test.items()
+    }
     unseen = [pair for pair in corpus.test["reorder"] if UNSEEN_ORDER in pair.meaning][:MOST]
     heads = chosen(examiner, dev)
     result = {f"exact.{name}": examiner.exact(seen[name]) for name in PHENOMENA}
@@ -215,10 +219,17 @@ def pointing_figures(
     tokens, sentences = examiner.pointing(everything, [alignment.block], aligned)[alignment]
     it, _ = examiner.pointing(test["coref"], [antecedent.block], referred)[antecedent]
     cue, _ = examiner.pointing(test["sense"], [antecedent.block], referred)[antecedent]
-    return {"alignment.tokens": tokens, "alignment.sentences": sentences, "antecedent.coref": it, "cue.sense": cue}
+    return {
+        "alignment.tokens": tokens,
+        "alignment.sentences": sentences,
+        "antecedent.coref": it,
+        "cue.sense": cue,
+    }
 
 
-def ablations(examiner: Examiner, test: Mapping[str, Sequence[Pair]], heads: Mapping[str, HeadName]) -> Figures:
+def ablations(
+    examiner: Examiner, test: Mapping[str, Sequence[Pair]], heads: Mapping[str, HeadName]
+) -> Figures:
     """Exact match with a chosen head silenced, and with nothing but the chosen heads in their blocks."""
     alignment, antecedent = heads["alignment"], heads["antecedent"]
     alone = only(examiner.model, heads)

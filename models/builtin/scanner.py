@@ -1,4 +1,4 @@
-"""Cuts typed text into chunks: words, stretches of Chinese, punctuation, anything else. Nothing but space is left out."""
+"""Cuts typed text into chunks: words, stretches of Chinese, punctuation, symbols. Only space is left out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cache
 
 APOSTROPHES = "'’‘ʼ＇`´"
 HYPHENS = "-‐‑"
+ELISIONS = frozenset({"c'", "d'", "j'", "l'", "m'", "n'", "s'", "t'", "qu'"})
 
 
 @dataclass(frozen=True)
@@ -26,51 +27,91 @@ class Chunk:
 
     def split(self, cut: int) -> tuple[Chunk, Chunk]:
         """Its first `cut` characters, and the others."""
-        return Chunk(self.text[:cut], self.start, self.kind), Chunk(self.text[cut:], self.start + cut, self.kind)
+        return Chunk(self.text[:cut], self.start, self.kind), Chunk(
+            self.text[cut:], self.start + cut, self.kind
+        )
 
 
 def scan(text: str, han_words: Collection[str], longest: int) -> Iterator[Chunk]:
-    """The chunks of a text in order, Chinese by longest match among `han_words`."""
+    """The chunks of a text in order; `han_words` are the words with Chinese characters, the longest of this length."""
     folded, start = fold(text), 0
     while start < len(text):
-        end = start + (longest_match(folded, start, han_words, longest) or reach(folded, start, han_words, longest))
-        if kind(folded[start]) != "space":
-            yield Chunk(text[start:end], start, kind(folded[start]))
-        start = end
+        sort = kind(folded[start])
+        lengths = [reach(folded, start)]
+        if sort == "han":
+            lengths = cut(folded[start : start + lengths[0]], han_words, longest)
+        elif dated := longest_match(folded, start, han_words, longest):
+            lengths = [dated]
+        for length in lengths:
+            if sort != "space":
+                yield Chunk(text[start : start + length], start, sort)
+            start += length
+
+
+def cut(run: str, han_words: Collection[str], longest: int) -> list[int]:
+    """Lengths of the words in a stretch of Chinese.
+
+    Of all ways to cut it, the one with the fewest unknown characters, then the fewest words, then the longest first
+    word; unknown characters beside each other make one word.
+    """
+    best: list[tuple[int, int, int, bool]] = [
+        (0, 0, 0, True)
+    ]  # unknown, words, length, known: from here to the end
+    for start in range(len(run) - 1, -1, -1):
+        lengths = range(1, min(longest, len(run) - start) + 1)
+        known = [n for n in lengths if run[start : start + n] in han_words]
+        ways = [(best[-n][0], best[-n][1] + 1, -n, True) for n in known]
+        best.append(min([*ways, (best[-1][0] + 1, best[-1][1] + 1, -1, False)]))
+    return _joined([(-length, known) for _, _, length, known in reversed(best[1:])])
+
+
+def _joined(steps: list[tuple[int, bool]]) -> list[int]:
+    """Follow the steps from the first character on, and join unknown characters."""
+    lengths: list[int] = []
+    at, after_unknown = 0, False
+    while at < len(steps):
+        length, known = steps[at]
+        if after_unknown and not known:
+            lengths[-1] += length
+        else:
+            lengths.append(length)
+        at, after_unknown = at + length, not known
+    return lengths
 
 
 def longest_match(folded: str, start: int, han_words: Collection[str], longest: int) -> int:
-    """Length of the longest known Chinese word that begins here, 0 if none does."""
+    """Length of the longest word with Chinese characters that begins here (8月), 0 if none does."""
     lengths = range(min(longest, len(folded) - start), 0, -1)
     return next((n for n in lengths if folded[start : start + n] in han_words), 0)
 
 
-def reach(folded: str, start: int, han_words: Collection[str], longest: int) -> int:
-    """How far a chunk that is not a known Chinese word goes on."""
-    first, end = kind(folded[start]), start + 1
-    while end < len(folded) and continues(folded, end, first):
-        if first == "han" and longest_match(folded, end, han_words, longest):
-            break
+def reach(folded: str, start: int) -> int:
+    """How far a chunk goes on."""
+    end = start + 1
+    while end < len(folded) and continues(folded, start, end):
         end += 1
     return end - start
 
 
-def continues(folded: str, at: int, first: str) -> bool:
-    """Whether the character at `at` belongs to the chunk of kind `first` that comes before it."""
-    here = kind(folded[at])
+def continues(folded: str, start: int, at: int) -> bool:
+    """Whether the character at `at` belongs to the chunk that began at `start`."""
+    first, here = kind(folded[start]), kind(folded[at])
+    if here == "joiner" and first not in ("space", "han"):
+        return True
     if first == "punctuation":
-        return folded[at] == folded[at - 1] or here == "joiner"
-    if first in ("word", "joiner") and here == "punctuation":
-        return joins_word(folded, at)
-    return here in (first, "joiner") or first == "joiner" and here == "word"
+        return folded[at] == folded[start]
+    if first in ("word", "joiner"):
+        return here == "word" or (here == "punctuation" and joins_word(folded, start, at))
+    return here == first
 
 
-def joins_word(folded: str, at: int) -> bool:
+def joins_word(folded: str, start: int, at: int) -> bool:
     """Whether a mark stands inside a word (didn't, vingt-deux), inside a number (3.14), or ends an elision (l')."""
-    before, after = folded[at - 1], folded[at + 1 : at + 2]
-    if before.isdigit() and after.isdigit():
-        return folded[at] in ".,"
-    return folded[at] in ("'", "-") and kind(before) in ("word", "joiner") and kind(after or " ") == "word"
+    before, after = folded[at - 1], folded[at + 1 : at + 2] or " "
+    if folded[at] in ".,":
+        return before.isdigit() and after.isdigit()
+    inside = kind(before) == "word" and kind(after) == "word"
+    return (folded[at] in "'-" and inside) or folded[start : at + 1].lower() in ELISIONS
 
 
 def fold(text: str) -> str:
@@ -93,12 +134,15 @@ def fold_character(character: str) -> str:
 @cache
 def is_han(character: str) -> bool:
     """Whether it is a Chinese character."""
-    return unicodedata.name(character, "").startswith(("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH")) or character == "〇"
+    return (
+        unicodedata.name(character, "").startswith(("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH"))
+        or character == "〇"
+    )
 
 
 @cache
 def kind(character: str) -> str:
-    """What sort of chunk a character makes; a joiner (mark, zero-width, control) belongs to whatever is beside it."""
+    """What sort of chunk a character makes; a joiner (accent, zero-width, control) belongs to what is before it."""
     category = unicodedata.category(character)
     if character.isspace():
         return "space"

@@ -8,33 +8,38 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 
 from models.builtin.scanner import Chunk, fold, is_han, scan
 from models.trace import Token
 
 SPECIALS = ("<pad>", "</s>", "<unk>", "<fr>", "<zh>", "<en>")
 CONTRACTIONS = {"'m": "am", "'re": "are", "'ll": "will", "'s": "is"}
-CONTRACTED = {
-    "i",
-    "you",
-    "he",
-    "she",
-    "it",
-    "we",
-    "they",
-    "that",
-    "what",
-    "who",
-    "where",
-    "how",
-    "there",
-    "here",
-}
-HALF_TO_FULL = {",": "，", ".": "。", "!": "！", "?": "？"}
-FULL_TO_HALF = {full: half for half, full in HALF_TO_FULL.items()} | {"、": ",", "…": ".", "؟": "?", "،": ","}
+CONTRACTED = frozenset(
+    (
+        "i",
+        "you",
+        "he",
+        "she",
+        "it",
+        "we",
+        "they",
+        "that",
+        "this",
+        "what",
+        "who",
+        "where",
+        "how",
+        "there",
+        "here",
+    )
+)
+HALF_TO_FULL = {",": "，", ".": "。", "!": "！", "?": "？", "、": "，"}
+FULL_TO_HALF = {"，": ",", "。": ".", "！": "!", "？": "?", "、": ",", "…": "."}
 CLOSING = frozenset(",.!?，。！？")
-STOPS = frozenset(".!?。！？")
+STOPS = frozenset(".!?")
+
+Read = tuple[Chunk, str | None]
+"""A chunk of the text and the vocabulary word it stands for; None: no word."""
 
 
 class Tokenizer:
@@ -43,14 +48,26 @@ class Tokenizer:
     def __init__(self, vocabulary: Sequence[str], words: Mapping[str, Iterable[str]]) -> None:
         self.vocabulary = tuple(vocabulary)
         self._words = {language: tuple(sorted(known)) for language, known in words.items()}
+        self._sets = {language: frozenset(known) for language, known in self._words.items()}
         self._ids = {word: index for index, word in enumerate(self.vocabulary)}
-        self._folded = {fold_case(word): word for word in sorted(self.vocabulary)}
+        self._folded = {fold_case(word): word for word in sorted(self.vocabulary) if word not in SPECIALS}
+        self._han = frozenset(word for word in self.vocabulary if any(map(is_han, word)))
+        self._longest = max(map(len, self._han), default=0)
 
-    pad = property(lambda self: self._ids["<pad>"], doc="Id of the token that fills up a batch.")
-    end = property(lambda self: self._ids["</s>"], doc="Id of the token that ends a sentence.")
-    unknown = property(
-        lambda self: self._ids["<unk>"], doc="Id that stands for every word outside the vocabulary."
-    )
+    @property
+    def pad(self) -> int:
+        """Id of the token that fills up a batch."""
+        return self._ids["<pad>"]
+
+    @property
+    def end(self) -> int:
+        """Id of the token that ends every sentence."""
+        return self._ids["</s>"]
+
+    @property
+    def unknown(self) -> int:
+        """Id that stands for every word outside the vocabulary."""
+        return self._ids["<unk>"]
 
     def start(self, language: str) -> int:
         """Id of the token that makes the decoder write in `language`."""
@@ -61,27 +78,22 @@ class Tokenizer:
         return self._words[language]
 
     def id(self, word: str) -> int:
-        """Id of a word exactly as the vocabulary spells it, or of the unknown token."""
+        """Id of a word exactly as the vocabulary spells it; of the unknown token if it is not there."""
         return self._ids.get(word, self.unknown)
 
     def encode(self, text: str) -> tuple[Token, ...]:
-        """The typed text as tokens, without specials; each knows its place in the text and its typed form."""
+        """The typed text as tokens, without specials; each knows its typed form and its place in the text."""
         chinese = self.language(text) == "zh"
-        return tuple(self._token(chunk, word) for chunk, word in self._read(text, chinese))
-
-    def source(self, text: str) -> tuple[Token, ...]:
-        """What the encoder reads: the typed text and the end token."""
-        return (*self.encode(text), self.special("</s>"))
-
-    def special(self, name: str) -> Token:
-        """One of `SPECIALS` as a token that nobody typed."""
-        return Token(self._ids[name], name, special=True)
+        return tuple(
+            Token(self._ids[word or "<unk>"], chunk.text, chunk.start, chunk.end, unknown=word is None)
+            for chunk, word in self._read(text, chinese=chinese)
+        )
 
     def language(self, text: str) -> str:
         """`zh` if there is a Chinese character; else `fr` if more words are French than English; else `en`."""
-        if any(is_han(character) for character in text):
+        if any(map(is_han, text)):
             return "zh"
-        known = [word for _, word in self._read(text, chinese=False)]
+        known = [word for _, word in self._read(text, chinese=False) if word]
         english, french = (sum(word in self._sets[language] for word in known) for language in ("en", "fr"))
         return "fr" if french > english else "en"
 
@@ -90,68 +102,47 @@ class Tokenizer:
         words = [token.text if isinstance(token, Token) else self.vocabulary[token] for token in tokens]
         words = [word for word in words if word == "<unk>" or word not in SPECIALS]
         language = language or self.language(" ".join(words))
-        text = "".join(gap(left, right, language) + right for left, right in zip(["", *words], words))
-        whole_sentence = language != "zh" and words and words[-1] in STOPS
-        return text[:1].upper() + text[1:] if whole_sentence else text
+        joined = zip(["", *words], words, strict=False)
+        text = "".join(gap(before, word, language) + word for before, word in joined)
+        is_sentence = language != "zh" and bool(words) and words[-1] in STOPS
+        return text[:1].upper() + text[1:] if is_sentence else text
 
-    @cached_property
-    def _sets(self) -> dict[str, frozenset[str]]:
-        return {language: frozenset(known) for language, known in self._words.items()}
+    def _read(self, text: str, *, chinese: bool) -> Iterator[Read]:
+        for chunk in scan(text, self._han, self._longest):
+            if chunk.kind == "punctuation":
+                yield chunk, self._mark(chunk.text[0], chinese=chinese)
+            else:
+                yield from self._pieces(chunk)
 
-    @cached_property
-    def _han_words(self) -> tuple[frozenset[str], int]:
-        """Words with a Chinese character, and the length of the longest."""
-        words = frozenset(word for word in self.vocabulary if any(map(is_han, word)))
-        return words, max(map(len, words), default=1)
-
-    def _token(self, chunk: Chunk, word: str | None) -> Token:
-        known = word is not None
-        return Token(self._ids[word or "<unk>"], chunk.text, chunk.start, chunk.end, unknown=not known)
-
-    def _read(self, text: str, chinese: bool) -> Iterator[tuple[Chunk, str | None]]:
-        """Each chunk of the text with the vocabulary word it stands for, None where there is none."""
-        before = ""
-        for chunk in scan(text, *self._han_words):
-            for piece, word in self._pieces(chunk, chinese, before):
-                before = (word or "").lower()
-                yield piece, word
-
-    def _pieces(self, chunk: Chunk, chinese: bool, before: str) -> list[tuple[Chunk, str | None]]:
-        if chunk.kind == "punctuation":
-            return [(chunk, self._punctuation(chunk.text[0], chinese))]
-        word = self._lookup(chunk.text)
-        if word or "'" not in fold(chunk.text):
-            return [(chunk, word)]
-        return self._elided(chunk) or self._contracted(chunk, before) or [(chunk, None)]
-
-    def _punctuation(self, mark: str, chinese: bool) -> str | None:
-        table = HALF_TO_FULL if chinese else FULL_TO_HALF
-        mark = table.get(mark, mark)
+    def _mark(self, mark: str, *, chinese: bool) -> str | None:
+        """The punctuation mark as this sentence's language writes it."""
+        mark = (HALF_TO_FULL if chinese else FULL_TO_HALF).get(mark, mark)
         return mark if mark in self._ids else None
 
+    def _pieces(self, chunk: Chunk) -> list[Read]:
+        word = self._lookup(chunk.text)
+        apostrophe = fold(chunk.text).find("'")
+        if word or apostrophe < 0:
+            return [(chunk, word)]
+        return self._elided(chunk, apostrophe) or self._contracted(chunk, apostrophe) or [(chunk, None)]
+
     def _lookup(self, text: str) -> str | None:
-        """The word as spelled, else in lower case, else in whatever case the vocabulary has it."""
+        """The word as typed, else in lower case, else in whatever case the vocabulary has it."""
         plain = unicodedata.normalize("NFC", visible(text))
-        for spelling in (plain, plain.lower()):
-            if spelling in self._ids and spelling not in SPECIALS:
-                return spelling
-        return self._folded.get(fold_case(plain))
+        spellings = (plain, plain.lower(), self._folded.get(fold_case(plain), ""))
+        return next((word for word in spellings if word in self._ids and word not in SPECIALS), None)
 
-    def _elided(self, chunk: Chunk) -> list[tuple[Chunk, str | None]]:
+    def _elided(self, chunk: Chunk, apostrophe: int) -> list[Read]:
         """l'accord → l' + accord, where l' is in the vocabulary; else nothing."""
-        cut = fold(chunk.text).index("'") + 1
-        head, tail = chunk.split(cut)
+        head, tail = chunk.split(apostrophe + 1)
         article = self._lookup(head.text)
-        if article is None or not tail.text:
-            return []
-        rest = self._pieces(tail, chinese=False, before=article)
-        return [(head, article), *rest]
+        return [(head, article), *self._pieces(tail)] if article and tail.text else []
 
-    def _contracted(self, chunk: Chunk, before: str) -> list[tuple[Chunk, str | None]]:
+    def _contracted(self, chunk: Chunk, apostrophe: int) -> list[Read]:
         """I'm → I + am, it's → it + is; else nothing."""
-        head, tail = chunk.split(fold(chunk.text).index("'"))
-        verb, subject = CONTRACTIONS.get(fold_case(tail.text)), self._lookup(head.text)
-        if verb not in self._ids or subject is None or subject.lower() not in CONTRACTED:
+        head, tail = chunk.split(apostrophe)
+        subject, verb = self._lookup(head.text), CONTRACTIONS.get(fold_case(tail.text), "")
+        if subject is None or subject.lower() not in CONTRACTED or verb not in self._ids:
             return []
         return [(head, subject), (tail, verb)]
 
@@ -166,10 +157,11 @@ def visible(text: str) -> str:
     return "".join(c for c in fold(text) if unicodedata.category(c) not in ("Cf", "Cc"))
 
 
-def gap(left: str, right: str, language: str) -> str:
+def gap(before: str, word: str, language: str) -> str:
     """What a person writes between two words: a space or nothing."""
-    if not left or right in CLOSING and not (language == "fr" and right in "!?"):
+    french_mark = language == "fr" and word in ("!", "?")
+    if not before or (word in CLOSING and not french_mark):
         return ""
     if language == "zh":
-        return " " if left[-1].isascii() and right[0].isascii() and left not in CLOSING else ""
-    return "" if left.endswith("'") else " "
+        return " " if before[-1].isascii() and word[0].isascii() and before not in CLOSING else ""
+    return "" if before.endswith("'") else " "

@@ -22,36 +22,45 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from models.builtin.corpus.generator import Corpus
 from models.builtin.corpus.lexicon import Lexicon
 from models.builtin.corpus.pair import Pair
 from models.builtin.corpus.variations import varied
-from models.builtin.tokenizer import Tokenizer
+from models.builtin.tokenizer import SPECIALS, Tokenizer
 from models.builtin.transformer import Config, Transformer
 from models.recorder import Recorder, recording
 from models.trace import Site
 
 GUIDED_HEAD = 0
 SHARES = {
-    "reorder": 0.1, "coref": 0.17, "sense": 0.17, "zh-reorder": 0.17, "svo": 0.2, "copula": 0.09,
-    "unknown": 0.03, "seeds": 0.04, "everyday": 0.03,
+    "reorder": 0.07, "coref": 0.09, "sense": 0.11, "zh-reorder": 0.18, "svo": 0.24, "copula": 0.12,
+    "phrase": 0.08, "unknown": 0.06, "seeds": 0.025, "everyday": 0.025,
 }  # fmt: skip
 """How often each phenomenon is drawn."""
-POOL = 16
-"""So many batches are drawn at once and sorted by length, to compute little padding."""
+LANGUAGES = {"fr": 0.5, "zh": 0.25, "en": 0.25}
+"""How often each target language is drawn: French has the most forms to learn."""
+POOL = 1024
+"""So many pairs are drawn at once and sorted by length, to compute little padding."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How to train: sizes of steps, and how hard the two heads are guided (0: not at all)."""
 
-    steps: int = 1500
-    batch: int = 64
-    rate: float = 1.5e-3
-    warmup: int = 150
+    steps: int = 5000
+    tokens: int = 1400
+    """The most tokens of one batch, source and target together."""
+    rate: float = 3e-3
+    warmup: int = 200
     smoothing: float = 0.05
+    dropout: float = 0.0
     guidance: float = 0.5
-    drop_heads: float = 0.5
+    drop_heads: float = 0.6
     seed: int = 0
+
+
+GUIDED = Recipe()
+PLAIN = Recipe(guidance=0.0, drop_heads=0.0)
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,15 @@ class Guidance:
         return [GateHeads(self.antecedent, guided), GateHeads(self.alignment, guided), *earlier]
 
 
+def tokenizer_of(corpus: Corpus) -> Tokenizer:
+    """A tokenizer that knows every word of the corpus."""
+    tokens = {
+        word for pairs in corpus.train.values() for pair in pairs for word in (*pair.source, *pair.target)
+    }
+    known = tokens.union(*corpus.words.values()) - set(SPECIALS)
+    return Tokenizer((*SPECIALS, *sorted(known)), corpus.words)
+
+
 def to_batch(pairs: Sequence[Pair], tokenizer: Tokenizer) -> Batch:
     """Pairs of words → padded ids, with the rows that guidance speaks of."""
     sources = [[*map(tokenizer.id, pair.source), tokenizer.end] for pair in pairs]
@@ -143,7 +161,7 @@ def padded(rows: Sequence[Sequence[int]], padding: int) -> Int[Tensor, "batch lo
 def guidance_loss(
     masked_scores: Float[Tensor, "batch head query key"], wanted: Bool[Tensor, "batch query key"]
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy of the guided head's rows towards the wanted keys, in equal parts; zero if no row is wanted."""
+    """Mean cross-entropy of the guided head's rows towards the wanted keys, in equal parts; no wanted row: zero."""
     log_weights = masked_scores[:, GUIDED_HEAD].log_softmax(dim=-1)
     share = wanted / wanted.sum(dim=-1, keepdim=True).clamp(min=1)
     return -(share * log_weights.masked_fill(~wanted, 0.0)).sum() / wanted.any(dim=-1).sum().clamp(min=1)
@@ -152,7 +170,7 @@ def guidance_loss(
 def loss_of(model: Transformer, batch: Batch, recipe: Recipe) -> Float[Tensor, ""]:
     """The training loss of one batch, under this recipe."""
     guidance = Guidance(model.config)
-    edits = guidance.gates(len(batch.source), recipe.drop_heads) if recipe.guidance else []
+    edits = guidance.gates(len(batch.source), recipe.drop_heads) if recipe.drop_heads else []
     with recording(Recorder(edits, {Site.MASKED_SCORES})) as recorder:
         logits = model(batch.source, batch.target)
     padding, smoothing = model.config.padding, recipe.smoothing
@@ -176,7 +194,7 @@ def train(
     model: Transformer, tokenizer: Tokenizer, draws: Iterator[list[Pair]], recipe: Recipe
 ) -> Iterator[float]:
     """Train the model in place, one batch of `draws` per step; yields each step's loss."""
-    optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
+    optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     model.train()
     for step in range(recipe.steps):
         for group in optimiser.param_groups:
@@ -194,10 +212,33 @@ def drawn(pairs: Mapping[str, Sequence[Pair]], recipe: Recipe) -> Iterator[list[
     """Endless batches of pairs of like length, each as somebody might type it."""
     chance = random.Random(recipe.seed)
     variants = Lexicon(chance).variants
-    names, weights = list(SHARES), list(SHARES.values())
+    groups, weights = weighted(pairs)
     while True:
-        some = [chance.choice(pairs[name]) for name in chance.choices(names, weights, k=POOL * recipe.batch)]
-        pool = sorted((varied(pair, chance, variants) for pair in some), key=lambda pair: (len(pair.target), len(pair.source)))
-        batches = [pool[start : start + recipe.batch] for start in range(0, len(pool), recipe.batch)]
+        chosen = chance.choices(groups, weights, k=POOL)
+        batches = list(
+            cut([varied(chance.choice(group), chance, variants) for group in chosen], recipe.tokens)
+        )
         chance.shuffle(batches)
         yield from batches
+
+
+def cut(pairs: list[Pair], tokens: int) -> Iterator[list[Pair]]:
+    """The pairs, short ones first, in batches of at most so many tokens."""
+    batch: list[Pair] = []
+    longest = 0
+    for pair in sorted(pairs, key=lambda pair: (len(pair.target), len(pair.source))):
+        longest = max(longest, len(pair.source) + len(pair.target) + 2)
+        if batch and (len(batch) + 1) * longest > tokens:
+            yield batch
+            batch, longest = [], len(pair.source) + len(pair.target) + 2
+        batch.append(pair)
+    yield batch
+
+
+def weighted(pairs: Mapping[str, Sequence[Pair]]) -> tuple[list[list[Pair]], list[float]]:
+    """The pairs by phenomenon and language, and how often each group is drawn."""
+    groups: dict[tuple[str, str], list[Pair]] = {}
+    for name, some in pairs.items():
+        for pair in some:
+            groups.setdefault((name, pair.language), []).append(pair)
+    return list(groups.values()), [SHARES[name] * LANGUAGES[language] for name, language in groups]

@@ -145,7 +145,11 @@ class DecoderLayer(nn.Module):
         self.mlp_norm = AddAndNorm(config, f"{place}.mlp")
 
     def forward(
-        self, x: Vectors, mask: MaskGrid, source: Float[Tensor, "batch key d_model"], source_mask: MaskGrid
+        self,
+        x: Vectors,
+        mask: MaskGrid,
+        source: Float[Tensor, "batch source d_model"],
+        source_mask: Bool[Tensor, "#batch 1 #query source"],
     ) -> Vectors:
         """One layer further up the decoder; `source` is the encoder's last output, the same for every layer."""
         x = self.attention_norm(x, self.attention(x, x, mask))

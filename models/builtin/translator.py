@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ from models.errors import (
     UnsupportedEdit,
 )
 from models.recorder import Edit, Recorder, recording
-from models.trace import Block, GuidedHead, ModelCard, PositionalEncoding, Site, Token, Trace, scale_of
+from models.trace import Block, GuidedHead, ModelCard, PositionalEncoding, Site, Token, Trace
 
 TOKEN_LIMIT = 64
 """The longest source or target, in tokens, end and start tokens included."""
@@ -36,6 +37,9 @@ CHARACTER_LIMIT = 20_000
 
 LANGUAGES = ("fr", "zh", "en")
 """What can be translated into."""
+
+PAIRS = (("en", "fr"), ("en", "zh"), ("zh", "en"))
+"""What the translators were trained on: source and target language."""
 
 _KEPT = frozenset(Site) - {Site.SCORES, Site.MASKED_SCORES, Site.WEIGHTS}
 _TAG = re.compile(rf"^\s*<({'|'.join(LANGUAGES)})>\s*")
@@ -173,6 +177,7 @@ class Translator:
             ),
             predictions=tuple(self._token(int(id)) for id in logits[0].argmax(dim=-1)),
             output=self.tokenizer.decode(tokens["decoder"][1:]),
+            languages=(self.tokenizer.language(text), tokens["decoder"][0].text.strip("<>")),
             edits=edits,
             gains=_gains(edits),
         )
@@ -216,7 +221,7 @@ def _blocks(transformer: Transformer) -> tuple[Block, ...]:
     for path, module in _attentions(transformer):
         stream, _, kind = module.place.split(".")
         key_stream = "encoder" if kind == "cross" else stream
-        scale = scale_of(config.d_head)
+        scale = 1 / math.sqrt(config.d_head)
         blocks.append(Block(module.place, config.heads, config.heads, stream, key_stream, path, scale))
     return tuple(blocks)
 
@@ -259,4 +264,5 @@ def _card(name: str, transformer: Transformer, config: Mapping[str, Any]) -> Mod
         context_length=TOKEN_LIMIT,
         revision=str(config.get("revision", "")),
         guided=tuple(GuidedHead(**head) for head in config.get("guided", ())),
+        pairs=PAIRS,
     )

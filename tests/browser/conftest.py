@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
-from tests.browser.microscope import Microscope, Watch
+from tests.browser.microscope import COUNT_ANSWERS, Microscope, Watch
 from tests.browser.server import ARGUMENTS, AppServer, browser_path
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 LAPTOP = {"width": 1366, "height": 768}
-PATIENCE = 20_000
+PATIENCE = 10_000
 """Milliseconds that anything on the page may take on a busy machine."""
 
 Open = Callable[..., Microscope]
@@ -62,7 +62,7 @@ def open_page(
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         watch.over(context)
-        for script in scripts:
+        for script in (COUNT_ANSWERS, *scripts):
             context.add_init_script(script)
         microscope = Microscope(context.new_page(), server, texts, watch)
         return microscope.open(query)

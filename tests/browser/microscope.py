@@ -1,11 +1,14 @@
 """The page as a person uses it: types, points, clicks, presses keys, and reads what stands there."""
 
+import base64
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, WebError
+import numpy as np
+from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Locator, Page, Request, WebError
 
 from tests.browser.reference import Address, Expected, same
 from tests.browser.server import AppServer
@@ -14,7 +17,7 @@ SETTLED = """() => new Promise((resolve) => {
   let last = location.search, since = performance.now();
   const look = () => {
     if (location.search !== last) [last, since] = [location.search, performance.now()];
-    if (performance.now() - since > 280) resolve(last); else setTimeout(look, 20);
+    if (performance.now() - since > 230) resolve(last); else setTimeout(look, 20);
   };
   look();
 })"""
@@ -26,11 +29,28 @@ ACTIVE = """() => {
   return {query: marked("query"), key: marked("key"), tip: tip.hidden ? "" : tip.textContent};
 }"""
 
-INK = """(canvas) => {
+PIXELS = """(canvas) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  const found = new Set(new Uint32Array(data.buffer));
-  return found.size;
+  let text = "";
+  for (let i = 0; i < data.length; i += 32768) text += String.fromCharCode(...data.subarray(i, i + 32768));
+  return [canvas.width, btoa(text)];
 }"""
+
+COUNT_ANSWERS = """
+window.waiting = 0;
+const counted = (owner, name) => {
+  const original = owner[name];
+  owner[name] = function (...given) {
+    window.waiting++;
+    const later = () => setTimeout(() => window.waiting--, 20);
+    return original.apply(this, given).finally(later);
+  };
+};
+counted(window, "fetch");
+counted(Response.prototype, "arrayBuffer");
+counted(Response.prototype, "json");
+"""
+"""Keeps in `window.waiting` how many answers of the server have not been read and shown yet."""
 
 RECORD_TEXT = """
 window.drawn = new Set();
@@ -43,9 +63,16 @@ CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
 """Keeps every text that is drawn on a canvas in `window.drawn`."""
 
 
+INVISIBLE = 3
+"""Levels of a colour, of 255, by which drawing anew may differ."""
+
+
 @dataclass
 class Watch:
-    """What no page may do: ask another machine, or complain. `expected` are parts of complaints that a test causes."""
+    """What no page may do: ask another machine, complain, or stop the person with a box of the browser.
+
+    `expected` are parts of complaints that a test causes.
+    """
 
     origin: str
     asked: list[str] = field(default_factory=list)
@@ -57,6 +84,7 @@ class Watch:
         context.on("request", self._request)
         context.on("console", self._console)
         context.on("weberror", self._error)
+        context.on("dialog", self._dialog)
 
     def faults(self) -> list[str]:
         unexpected = [said for said in self.complaints if not any(part in said for part in self.expected)]
@@ -73,6 +101,29 @@ class Watch:
 
     def _error(self, error: WebError) -> None:
         self.complaints.append(f"uncaught: {error.error}")
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.complaints.append(f"a box of the browser: {dialog.message}")
+        dialog.dismiss()
+
+
+class Picture:
+    """The pixels of a canvas; two are equal when no one could tell them apart."""
+
+    def __init__(self, width: int, packed: str) -> None:
+        self.pixels = np.frombuffer(base64.b64decode(packed), np.uint8).reshape(-1, width, 4)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Picture) or self.pixels.shape != other.pixels.shape:
+            return False
+        return int(np.abs(self.pixels.astype(int) - other.pixels).max()) <= INVISIBLE
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def colours(self) -> int:
+        """How many different colours there are."""
+        return len(np.unique(self.pixels.reshape(-1, 4), axis=0))
 
 
 @dataclass(frozen=True)
@@ -103,9 +154,20 @@ class Microscope:
         return self.ready()
 
     def ready(self) -> "Microscope":
+        self.answered()
+        self.page.wait_for_function("window.waiting === 0")
+        return self
+
+    def answered(self) -> "Microscope":
+        """Wait until the last run stands there, whatever else is still on its way."""
         self.page.wait_for_selector(".microscope[data-state=ready] .derivation .line b")
         self.page.wait_for_selector(".microscope .run[aria-busy=false]")
         return self
+
+    def open_head(self, block: str, head: int) -> "Microscope":
+        """Click a thumbnail and wait for its arrays."""
+        self[f'.thumb[data-block="{block}"][data-head="{head}"]'].click()
+        return self.ready()
 
     def run(self, text: str, *, to: str | None = None, target: str | None = None) -> "Microscope":
         """Type a sentence, press Run, and wait for the answer."""
@@ -123,7 +185,11 @@ class Microscope:
     def stage(self, id: str) -> "Microscope":
         self[f".stage[data-stage={id}]"].click()
         self.page.wait_for_selector(f".microscope .stage[data-stage={id}][aria-selected=true]")
+        self.page.wait_for_function("window.waiting === 0")
         return self
+
+    def depth(self, id: str) -> None:
+        self[f".explain [data-id={id}]"].click()
 
     # Reading
 
@@ -157,13 +223,9 @@ class Microscope:
             if not same(shown.get(id, ""), wanted.get(id, "")):
                 yield f"{id}: shown {shown.get(id)!r}, computed {wanted.get(id)!r}"
 
-    def picture(self) -> str:
-        """The figure's pixels."""
-        return self[".plates canvas:not(.over)"].evaluate("(canvas) => canvas.toDataURL()")
-
-    def colours(self) -> int:
-        """How many colours the figure has."""
-        return self[".plates canvas:not(.over)"].evaluate(INK)
+    def picture(self) -> Picture:
+        """The figure."""
+        return Picture(*self[".plates canvas:not(.over)"].evaluate(PIXELS))
 
     def in_view(self) -> dict[str, Any]:
         """Everything that a person sees of the run: nothing of it may change when something is refused."""
@@ -171,11 +233,12 @@ class Microscope:
         return {part: self.text(part) for part in parts} | {"picture": self.picture()}
 
     def notices(self) -> dict[str, str]:
-        """Messages: id → text."""
-        return self.page.evaluate(
+        """Messages: id → text, without the marks that keep a right-to-left word in its place."""
+        said = self.page.evaluate(
             """() => Object.fromEntries([...document.querySelectorAll(".notice")].map(
                  (notice) => [notice.dataset.notice, notice.querySelector("p").textContent]))"""
         )
+        return {id: re.sub("[\u2068\u2069]", "", text) for id, text in said.items()}
 
     def notice(self, id: str) -> str:
         """The text of a message, once it is there."""

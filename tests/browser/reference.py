@@ -21,7 +21,9 @@ LINES = {
     "position": ("line_embedding_short", "line_angle", "line_position", "line_input"),
     "qkv": ("line_query", "line_key", "line_value"),
 }
-ATTENTION = tuple(f"line_{id}" for id in ("product", "scale", "bias", "mask", "max", "exp", "sum", "weight", "context"))
+ATTENTION = tuple(
+    f"line_{id}" for id in ("product", "scale", "bias", "mask", "max", "exp", "sum", "weight", "context")
+)
 NEGATIVE_INFINITY = float("-inf")
 
 

@@ -89,7 +89,9 @@ class AppServer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             sent = None if body is None else json.dumps(body).encode()
-            connection.request("GET" if body is None else "POST", f"{BASE}/{path}", sent, {"accept-encoding": ""})
+            connection.request(
+                "GET" if body is None else "POST", f"{BASE}/{path}", sent, {"accept-encoding": ""}
+            )
             response = connection.getresponse()
             content = response.read()
         finally:

@@ -4,22 +4,23 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.browser.conftest import Open
+from models import record
+from models.errors import MicroscopeError
 from tests.browser.microscope import Microscope
 from viz.texts import render
 
 pytestmark = pytest.mark.browser
 
 REFUSED = {
-    "nothing": ("", "empty_text", {}),
-    "spaces": (" \t  ", "empty_text", {}),
-    "unknown words": ("xyzzy plugh", "only_unknown", {"words": "xyzzy, plugh"}),
-    "one long word": ("a" * 5000, "only_unknown", {"words": "a" * 5000}),
-    "5,000 characters": ("animal " * 714 + "!!", "text_too_long", {"got": 717, "limit": 64}),
-    "30,000 characters": ("animal " * 4300, "text_too_large", {"got": 30100, "limit": 20000}),
-    "emoji": ("😀🎉", "only_unknown", {"words": "😀🎉"}),
-    "right to left": ("مرحبا بالعالم", "only_unknown", {"words": "مرحبا, بالعالم"}),
-    "70 tokens": ("the " * 69, "text_too_long", {"got": 70, "limit": 64}),
+    "nothing": "",
+    "spaces": " \t  ",
+    "unknown words": "xyzzy plugh",
+    "one long word": "a" * 5000,
+    "5000 characters": "animal " * 714 + "!!",
+    "30000 characters": "animal " * 4300,
+    "emoji": "😀🎉",
+    "right to left": "مرحبا بالعالم",
+    "70 tokens": "the " * 69,
 }
 HOSTILE = "The animal </script><img src=x onerror=window.hacked=1> ${alert(1)} {{7*7}} was tired."
 WIDTH = "document.documentElement.scrollWidth <= window.innerWidth"
@@ -27,16 +28,20 @@ WIDTH = "document.documentElement.scrollWidth <= window.innerWidth"
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_refusal_says_why_in_both_languages_and_leaves_the_page_alone(microscope: Microscope, name: str):
-    text, id, facts = REFUSED[name]
+    with pytest.raises(MicroscopeError) as refused:
+        record("builtin/translator", REFUSED[name])
+    id, facts = refused.value.id, refused.value.facts
     microscope.watch.expected.append("status of 422")
     before, address = microscope.in_view(), microscope.address()
-    microscope.run(text, to="")
+    microscope.run(REFUSED[name], to="")
     message = microscope.texts["errors"][id]
-    wanted = {language: render("{title} {body}".format(**message[language]), facts) for language in ("en", "zh")}
+    wanted = {
+        language: render("{title} {body}".format(**message[language]), facts) for language in ("en", "zh")
+    }
     assert microscope.notice(id) == wanted["en"]
     assert microscope.in_view() == before
     assert microscope.address() == address
-    assert microscope["[data-id=text]"].input_value() == text, "what was typed can be mended"
+    assert microscope["[data-id=text]"].input_value() == REFUSED[name], "what was typed can be mended"
     assert microscope.page.evaluate(WIDTH)
     microscope.language("zh")
     assert microscope.notice(id) == wanted["zh"]
@@ -68,7 +73,9 @@ def test_a_target_that_cannot_be_read_is_refused(microscope: Microscope):
 def test_unknown_words_are_named_and_marked(microscope: Microscope, word: str):
     microscope.run(f"I am a {word} student")
     assert word in microscope.notice("unknown_words")
-    assert word in "".join(microscope[".strip[data-stream=encoder] .token.unknown .reads"].all_text_contents())
+    assert word in "".join(
+        microscope[".strip[data-stream=encoder] .token.unknown .reads"].all_text_contents()
+    )
     assert not list(microscope.differences())
 
 
@@ -88,7 +95,7 @@ def test_the_vocabulary_opens_from_the_message_and_filters(microscope: Microscop
 def test_a_word_of_the_vocabulary_goes_into_the_sentence(microscope: Microscope):
     microscope.run("I am a xyzzy student")
     microscope[".notice .quiet"].click()
-    microscope["dialog[open] .word", ].filter(has_text="happy").first.click()
+    microscope["dialog[open] .word"].filter(has_text="happy").first.click()
     assert microscope["[data-id=text]"].input_value() == "I am a xyzzy student happy"
 
 
@@ -97,15 +104,13 @@ def hacked(microscope: Microscope) -> list[str]:
     page = microscope.page
     signs = {
         "a script ran": "window.hacked !== undefined",
-        "an image was made": "document.querySelector('.microscope img, .microscope script, .microscope iframe') !== null",
-        "a template was filled in": "document.querySelector('.microscope').textContent.includes('49')",
+        "an element was made": "document.querySelector('.microscope :is(img, script, iframe)') !== null",
+        "a template was filled in": "document.querySelector('.strips').textContent.includes('49')",
     }
     return [sign for sign, test in signs.items() if page.evaluate(test)]
 
 
 def test_markup_and_templates_are_only_text(microscope: Microscope):
-    asked: list[str] = []
-    microscope.page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     microscope.run(HOSTILE, to="fr")
     tokens = microscope[".strip[data-stream=encoder] .reads"].all_text_contents()
     assert tokens == [token.text for token in microscope.expected().trace.tokens["encoder"]]
@@ -113,20 +118,17 @@ def test_markup_and_templates_are_only_text(microscope: Microscope):
     for stage in ("tokens", "softmax"):
         microscope.stage(stage)
         for depth in ("words", "maths", "code"):
-            microscope[f".explain [data-id={depth}]"].click()
-            assert not [sign for sign in hacked(microscope) if sign != "a template was filled in"]
-    assert not asked
+            microscope.depth(depth)
+            assert not hacked(microscope)
 
 
-@pytest.mark.parametrize("name", ["text", "target", "model", "block", "stage", "depth", "to", "lang", "head"])
-def test_markup_in_the_address_is_only_text(open_page: Open, name: str):
-    asked: list[str] = []
-    microscope = open_page("text=I+am+a+student")
-    microscope.page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
-    given = {"text": "I am a student", name: f"a student {HOSTILE}"}
-    microscope.open(urlencode(given))
+@pytest.mark.parametrize(
+    "names",
+    [("text", "target"), ("model", "block", "stage", "depth", "to", "lang", "head", "query", "__theme")],
+)
+def test_markup_in_the_address_is_only_text(microscope: Microscope, names: tuple[str, ...]):
+    microscope.open(urlencode({"text": "I am a student"} | dict.fromkeys(names, f"la rue {HOSTILE}")))
     assert not hacked(microscope)
-    assert not asked
 
 
 def test_a_double_click_on_run_runs(microscope: Microscope):
@@ -146,9 +148,10 @@ def test_of_two_runs_the_last_one_wins_whichever_answers_first(microscope: Micro
     page.wait_for_selector(".run[aria-busy=true]")
     microscope["[data-id=text]"].fill("The weather is nice today.")
     microscope[".run"].click()
-    microscope.ready()
+    microscope.answered()
     with page.expect_response("**/microscope/run"):
         held[0].continue_()
+    microscope.ready()
     assert microscope.address()["text"] == "The weather is nice today."
     assert microscope["[data-id=text]"].input_value() == "The weather is nice today."
     assert not microscope.notices()
@@ -163,8 +166,11 @@ def test_a_refusal_that_comes_late_does_not_touch_the_last_run(microscope: Micro
     microscope["[data-id=text]"].fill("xyzzy")
     microscope[".run"].click()
     page.wait_for_selector(".run[aria-busy=true]")
-    microscope.run("I am a student")
+    microscope["[data-id=text]"].fill("I am a student")
+    microscope[".run"].click()
+    microscope.answered()
     with page.expect_response("**/microscope/run"):
         held[0].continue_()
+    microscope.ready()
     assert microscope.address()["text"] == "I am a student"
     assert not microscope.notices()

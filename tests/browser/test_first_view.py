@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_the_first_view_is_drawn_without_a_click(microscope: Microscope):
-    assert microscope.colours() > 20
+    assert microscope.picture().colours > 20
     assert any(re.search(r"\d\.\d", line) for line in microscope.lines().values())
     assert microscope.text(".reading")
     assert not microscope.notices()

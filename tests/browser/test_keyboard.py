@@ -30,7 +30,9 @@ def test_a_sentence_is_typed_and_run_without_a_mouse(microscope: Microscope):
     press(microscope, "Control+A")
     microscope.page.keyboard.type("I am a student")
     press(microscope, "Enter")
-    microscope.page.wait_for_function("() => new URLSearchParams(location.search).get('text') === 'I am a student'")
+    microscope.page.wait_for_function(
+        "() => new URLSearchParams(location.search).get('text') === 'I am a student'"
+    )
     assert not list(microscope.ready().differences())
 
 
@@ -67,14 +69,16 @@ def test_the_cell_stops_at_the_edge(microscope: Microscope):
 
 
 def test_escape_frees_the_cell(microscope: Microscope):
+    other = microscope.point("weights", apart_from=microscope.active())
     tab_to(microscope, ".over")
     press(microscope, "ArrowRight")
     pinned = microscope.active()
-    other = microscope.point("weights", apart_from=pinned)
+    assert pinned != (other.query, other.key)
+    microscope.page.mouse.move(other.x + 1, other.y + 1)
     assert microscope.active() == pinned
     press(microscope, "Escape")
-    microscope.page.mouse.move(other.x + 1, other.y + 1)
-    assert microscope.active() != pinned
+    microscope.page.mouse.move(other.x, other.y)
+    assert microscope.active() == (other.query, other.key)
 
 
 def test_page_down_and_up_walk_through_the_stages(open_page: Open):

@@ -43,15 +43,21 @@ def chinese(value: Any) -> list[str]:
     return strings(value.get("zh")) + [text for inner in value.values() for text in chinese(inner)]
 
 
-def foreign(microscope: Microscope) -> set[str]:
-    """Latin words on the page that are neither tokens of the run nor in any Chinese text."""
+def latin(texts: list[str]) -> set[str]:
+    return {word.lower() for text in texts for word in LATIN.findall(text)}
+
+
+def allowed(microscope: Microscope) -> set[str]:
+    """Latin words that may stand on a Chinese page: tokens, names in code, and what Chinese texts contain."""
     trace = microscope.expected().trace
     tokens = [token.text for stream in trace.tokens.values() for token in (*stream, *trace.predictions)]
-    known = [*chinese(microscope.texts), *tokens, trace.text, trace.model.name, *(b.name for b in trace.blocks)]
-    drawn = microscope.page.evaluate("[...(window.drawn ?? [])]")
-    said = [*microscope.page.evaluate(SAID), *drawn]
-    allowed = {word.lower() for text in known for word in LATIN.findall(text)}
-    return {word for text in said for word in LATIN.findall(text) if word.lower() not in allowed}
+    names = [trace.text, trace.model.name, trace.model.dtype, *(block.name for block in trace.blocks)]
+    return latin([*chinese(microscope.texts), *tokens, *names])
+
+
+def said(microscope: Microscope) -> set[str]:
+    """Latin words on the page, drawn ones among them."""
+    return latin([*microscope.page.evaluate(SAID), *microscope.page.evaluate("[...(window.drawn ?? [])]")])
 
 
 def test_a_language_switches_without_the_server(microscope: Microscope):
@@ -69,12 +75,12 @@ def test_nothing_stays_english_when_the_page_is_chinese(open_page: Open):
     microscope = open_page(scripts=(RECORD_TEXT,))
     microscope.language("zh")
     microscope.page.evaluate("window.drawn.clear()")
-    left = {}
+    right, left = allowed(microscope), {}
     for stage in STAGE_IDS:
         microscope.stage(stage)
         for depth in ("words", "maths", "code"):
-            microscope[f".explain [data-id={depth}]"].click()
-            left[f"{stage} {depth}"] = foreign(microscope)
+            microscope.depth(depth)
+            left[f"{stage} {depth}"] = said(microscope) - right
     assert not {place: words for place, words in left.items() if words}
 
 
@@ -83,13 +89,15 @@ def test_no_dialog_stays_english_when_the_page_is_chinese(microscope: Microscope
     microscope.language("zh")
     microscope[opener].click()
     microscope.page.wait_for_selector("dialog[open]")
-    assert not foreign(microscope)
+    assert not said(microscope) - allowed(microscope)
 
 
 def test_an_open_dialog_changes_with_the_language(microscope: Microscope):
     microscope["[data-id=help]"].click()
     microscope.page.evaluate("document.querySelector('.topbar [data-id=zh]').click()")
-    microscope.page.wait_for_function("/[\\u4e00-\\u9fff]/.test(document.querySelector('dialog[open] h2').textContent)")
+    microscope.page.wait_for_function(
+        "/[\\u4e00-\\u9fff]/.test(document.querySelector('dialog[open] h2').textContent)"
+    )
 
 
 def test_the_language_survives_a_reload(microscope: Microscope):

@@ -12,16 +12,42 @@ from viz.stages import STAGE_IDS
 pytestmark = pytest.mark.browser
 
 SCREENS = {"phone": (390, 844), "laptop": (1366, 768), "desktop": (1920, 1080), "projector": (3840, 2160)}
-NAMED = {"button", "tab", "radio", "option", "textbox", "searchbox", "combobox", "link", "application", "image", "img"}
+NAMED = {
+    "button",
+    "tab",
+    "radio",
+    "option",
+    "textbox",
+    "searchbox",
+    "combobox",
+    "link",
+    "application",
+    "image",
+}
 
 BOXES = """(selector) => [...document.querySelectorAll(selector)].filter((e) => e.checkVisibility()).map((e) => {
   const { left, top, right, bottom } = e.getBoundingClientRect();
-  return {name: e.textContent.trim().slice(0, 24) || e.dataset.id || e.tagName, left, top, right, bottom};
+  const name = e.textContent.trim().slice(0, 24) || e.dataset.id || e.tagName;
+  return {name, left, top, right, bottom, screen: window.innerWidth};
 })"""
+
+CUT_OFF = """(selector) => [...document.querySelectorAll(selector)].filter(
+  (e) => e.checkVisibility() && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1)
+).map((e) => e.textContent)"""
 
 
 def boxes(microscope: Microscope, selector: str) -> list[dict[str, Any]]:
     return microscope.page.evaluate(BOXES, selector)
+
+
+def cut_off(microscope: Microscope, selector: str) -> list[str]:
+    """Texts that do not fit their element."""
+    return microscope.page.evaluate(CUT_OFF, selector)
+
+
+def sideways(microscope: Microscope) -> int:
+    """How many pixels the page is too wide."""
+    return microscope.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
 
 def overlaps(found: list[dict[str, Any]]) -> list[str]:
@@ -40,28 +66,27 @@ def screen(request: pytest.FixtureRequest, open_page: Open) -> Microscope:
     return open_page(viewport={"width": width, "height": height})
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_nothing_scrolls_sideways_and_nothing_at_the_top_overlaps(screen: Microscope, language: str):
-    screen.language(language)
-    for _ in range(3):
+@pytest.mark.parametrize("scale", [1, 1.25, 1.5])
+def test_nothing_at_the_top_overlaps_or_is_cut_off(screen: Microscope, scale: float):
+    for _ in range(round(4 * scale) - 4):
         screen["[data-id=size]"].click()
-        wide = screen.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert wide <= 0, f"{wide} px too wide"
+    for language in ("en", "zh"):
+        screen.language(language)
+        assert sideways(screen) <= 0
         for selector in (".topbar :is(h1, select, button)", ".sentence form > *"):
             found = boxes(screen, selector)
             assert len(found) > 3
             assert not overlaps(found)
-            width = screen.page.viewport_size["width"]
-            assert all(0 <= box["left"] and box["right"] <= width + 1 for box in found)
+            assert not [box["name"] for box in found if box["left"] < 0 or box["right"] > box["screen"] + 1]
+        assert not cut_off(screen, ".topbar button, .run")
 
 
 def test_no_stage_makes_the_page_scroll_sideways(screen: Microscope):
     for stage in STAGE_IDS:
         screen.stage(stage)
         for depth in ("words", "maths", "code"):
-            screen[f".explain [data-id={depth}]"].click()
-            wide = screen.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-            assert wide <= 0, f"{stage}, {depth}: {wide} px too wide"
+            screen.depth(depth)
+            assert sideways(screen) <= 0, f"{stage}, {depth}"
 
 
 def test_the_figure_and_the_explanation_are_in_the_first_screen(microscope: Microscope):
@@ -98,6 +123,6 @@ def test_a_long_sentence_fits_too(open_page: Open):
     text = "+".join(["The+animal+didn't+cross+the+street+because+it+was+too+tired."] * 5)
     microscope = open_page(f"text={text}&to=fr&stage=softmax")
     assert len(microscope.expected().trace.tokens["encoder"]) > 50
-    assert microscope.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    assert microscope.colours() > 20
+    assert sideways(microscope) <= 0
+    assert microscope.picture().colours > 20
     assert not list(microscope.differences())

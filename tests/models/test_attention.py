@@ -1,4 +1,4 @@
-"""Attention, in PyTorch (`models.attention`) and as a trace derives it in NumPy (`models.trace.Head`): the same truths."""
+"""Attention: the same truths of PyTorch's (`models.attention`) and of what a trace derives (`models.trace.Head`)."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from torch.nn.functional import scaled_dot_product_attention
 
 from models import attention
-from models.trace import Head, scale_of
+from models.trace import Head
 
 SIZES = st.integers(1, 6)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -46,8 +46,11 @@ def cases(draw, *, idle=True):
     mask = draw(arrays.arrays(bool, (queries, keys)))
     if not idle:
         mask[np.arange(queries), chance.integers(keys, size=queries)] = True
-    shapes = ((queries, d_head), (keys, d_head), (keys, d_value))
-    return Case(*(spread * chance.standard_normal(shape, dtype=np.float32) for shape in shapes), mask)
+    query, key, value = (
+        spread * chance.standard_normal(shape, dtype=np.float32)
+        for shape in ((queries, d_head), (keys, d_head), (keys, d_value))
+    )
+    return Case(query, key, value, mask)
 
 
 def in_torch(case, bias=None):
@@ -63,7 +66,7 @@ def in_torch(case, bias=None):
 
 
 def in_numpy(case, bias=None):
-    scale = scale_of(case.query.shape[1])
+    scale = case.query.shape[1] ** -0.5
     nowhere = np.zeros((len(case.query), case.value.shape[1]), np.float32)
     head = Head(case.query, case.key, case.value, case.mask, scale, nowhere, bias)
     return Attended(head.scores, head.masked_scores, head.weights, head.context)
@@ -162,9 +165,9 @@ def test_nan_is_never_hidden(attend, case, pick):
 
 @both
 def test_one_nan_among_the_visible_scores_spoils_its_row(attend):
-    case = Case(np.ones((1, 1), np.float32), np.zeros((3, 1), np.float32), np.ones((3, 2), np.float32), np.full((1, 3), True))
-    case.key[1] = np.nan
-    case.mask[0, 2] = False
+    key = np.array([[0], [np.nan], [0]], np.float32)
+    mask = np.array([[True, True, False]])
+    case = Case(np.ones((1, 1), np.float32), key, np.ones((3, 2), np.float32), mask)
     assert np.isnan(attend(case).weights[0, :2]).all()
     assert np.isnan(attend(case).context).all()
 
@@ -172,7 +175,8 @@ def test_one_nan_among_the_visible_scores_spoils_its_row(attend):
 @both
 def test_scores_of_any_size_give_weights(attend):
     """exp overflows float32 at 89; the row maximum has to go first."""
-    case = Case(np.full((1, 1), 1e4, np.float32), np.array([[1], [1], [-1]], np.float32), np.eye(3, dtype=np.float32), np.full((1, 3), True))
+    query, key = np.full((1, 1), 1e4, np.float32), np.array([[1], [1], [-1]], np.float32)
+    case = Case(query, key, np.eye(3, dtype=np.float32), np.full((1, 3), True))
     np.testing.assert_array_equal(attend(case).context, [[0.5, 0.5, 0]])
 
 
@@ -233,7 +237,9 @@ def by_hand(example):
 def test_equals_the_lecture_by_hand(attend, example):
     case = by_hand(example)
     attended = attend(case)
-    np.testing.assert_allclose(attended.scores[0] * np.sqrt(case.query.shape[1]), example["products"], atol=1e-6)
+    np.testing.assert_allclose(
+        attended.scores[0] * np.sqrt(case.query.shape[1]), example["products"], atol=1e-6
+    )
     np.testing.assert_allclose(attended.weights[0], example["scaled"], atol=1e-6)
     np.testing.assert_allclose(attended.context[0], example["scaled context"], atol=1e-6)
 
@@ -270,9 +276,8 @@ def test_softmax_of_half_precision_is_computed_in_single(seed):
 
 
 def test_a_row_without_keys_passes_no_gradient():
-    scores = torch.zeros(1, 1, 2, 3, requires_grad=True)
-    mask = torch.tensor([[True, True, False], [False, False, False]])[None, None]
-    weights = attention.weights(attention.masked(scores, mask))
-    (weights * torch.tensor([1.0, 2.0, 3.0])).sum().backward()
-    assert scores.grad is not None
-    torch.testing.assert_close(scores.grad[0, 0], torch.tensor([[-0.25, 0.25, 0.0], [0.0, 0.0, 0.0]]))
+    never = -torch.inf
+    masked_scores = torch.tensor([[[[0.0, 0.0, never], [never, never, never]]]], requires_grad=True)
+    (attention.weights(masked_scores) * torch.tensor([1.0, 2.0, 3.0])).sum().backward()
+    assert masked_scores.grad is not None
+    torch.testing.assert_close(masked_scores.grad[0, 0], torch.tensor([[-0.25, 0.25, 0.0], [0.0, 0.0, 0.0]]))

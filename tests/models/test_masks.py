@@ -14,7 +14,9 @@ def test_a_position_sees_itself_and_what_came_before(length):
     assert mask[0, 0].tolist() == [[key <= query for key in range(length)] for query in range(length)]
 
 
-@given(st.lists(st.lists(st.integers(0, 5), min_size=4, max_size=4), min_size=1, max_size=5), st.integers(0, 5))
+@given(
+    st.lists(st.lists(st.integers(0, 5), min_size=4, max_size=4), min_size=1, max_size=5), st.integers(0, 5)
+)
 def test_every_token_but_padding_may_be_seen(sentences, padding):
     mask = visible(torch.tensor(sentences), padding)
     assert mask.shape == (len(sentences), 1, 1, 4)

@@ -52,6 +52,8 @@ def test_the_product_of_two_positions_depends_on_their_offset_only():
 def test_a_step_is_a_fixed_rotation(d_model, step):
     """The same for every position: each pair (sin, cos) turns by step × its frequency."""
     pairs = torch.view_as_complex(sinusoidal(60, d_model).double().unflatten(1, (-1, 2)))  # sin + i cos
-    frequencies = torch.tensor([10000 ** (-2 * i / d_model) for i in range(d_model // 2)], dtype=torch.float64)
+    frequencies = torch.tensor(
+        [10000 ** (-2 * i / d_model) for i in range(d_model // 2)], dtype=torch.float64
+    )
     turn = torch.polar(torch.ones_like(frequencies), -step * frequencies)
     torch.testing.assert_close(pairs[step:], pairs[: 60 - step] * turn, atol=1e-6, rtol=0)

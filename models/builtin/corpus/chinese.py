@@ -8,6 +8,7 @@ from models.builtin.corpus.sentence import Words, say
 
 JOINED = frozenset("大小新旧老好")
 """Adjectives that need no 的 before a noun."""
+MODALS = {"possible": ("能", "can"), "future": ("会", "will"), "wished": ("想", "want")}
 NUMBERS = {"a": "一", "two": "两", "three": "三", "four": "四", "five": "五", "ten": "十"}
 
 
@@ -41,8 +42,19 @@ def _determiner(phrase: NounPhrase) -> Words:
 
 def clause(said: Clause) -> Words:
     """Subject, time, verb, object; a question ends with 吗."""
-    obj = topic(said.object) if said.object else []
-    return [*topic(said.subject), *said.when.zh, *_verb(said), *obj, *_end(question=said.question)]
+    obj, when = topic(said.object) if said.object else [], said.when.zh
+    if _place_first(said):
+        when = [say("正在", "being", *when[0].ideas), *when[1:]]
+    return [*topic(said.subject), *when, *_verb(said), *obj, *_end(question=said.question)]
+
+
+def _place_first(said: Clause) -> bool:
+    """Whether 在 of a place stands where 正在 would: 孩子正在公园里玩."""
+    return said.tense == "progressive" and bool(said.when.zh) and said.when.zh[0].text == "在"
+
+
+def _modal(said: Clause) -> Words:
+    return [say(*MODALS[said.tense])] if said.tense in MODALS else []
 
 
 def _end(*, question: bool) -> Words:
@@ -54,14 +66,11 @@ def _verb(said: Clause) -> Words:
     if said.negative:
         if said.verb.zh == "有":
             return [say("没有", "not", "verb")]
-        can = [say("能", "can")] if said.tense == "possible" else []
-        return [say("没有" if said.tense == "past" else "不", "not"), *can, verb]
-    if said.tense == "possible":
-        return [say("能", "can"), verb]
+        return [say("没有" if said.tense == "past" else "不", "not"), *_modal(said), verb]
+    if said.tense in MODALS:
+        return [*_modal(said), verb]
     if said.tense == "progressive":
-        return [say("正在", "being"), verb]
-    if said.tense == "future":
-        return [say("会", "will"), verb]
+        return [verb] if _place_first(said) else [say("正在", "being"), verb]
     return [verb, say("了", "verb")] if said.tense == "past" else [verb]
 
 

@@ -24,7 +24,9 @@ def topic(phrase: Topic, *, subject: bool = True) -> Words:
     adjectives = [say(a.en, f"{phrase.role}adjective{i}") for i, a in enumerate(phrase.adjectives)]
     words = [*adjectives, say(noun, phrase.role + "noun")]
     determiner = _determiner(phrase, words[0].text)
-    return [say(determiner, phrase.role + "the", fallback=phrase.role + "noun"), *words] if determiner else words
+    return (
+        [say(determiner, phrase.role + "the", fallback=phrase.role + "noun"), *words] if determiner else words
+    )
 
 
 def _determiner(phrase: NounPhrase, following: str) -> str:
@@ -50,21 +52,31 @@ def clause(said: Clause) -> Words:
 
 def _verb(said: Clause) -> tuple[Words, Words]:
     """The helping verb, and the verb itself."""
-    verb, person = said.verb, said.subject.person
-    do = "does" if person == THIRD else "do"
-    if said.question:
-        return [say(do, "question")], [say(verb.en, "verb")]
-    if said.tense == "possible":
-        return [say("can't" if said.negative else "can", "can", *(["not"] if said.negative else []))], [say(verb.en, "verb")]
-    if said.negative:
-        return [say("didn't" if said.tense == "past" else f"{do}n't", "not")], [say(verb.en, "verb")]
+    verb, third, helper = said.verb, said.subject.person == THIRD, _helper(said)
     if said.tense == "progressive":
-        return [say(BE[person], "being", fallback="verb")], [say(verb.ing, "verb")]
-    if said.tense == "future":
-        return [say("will", "will")], [say(verb.en, "verb")]
+        return helper, [say(verb.ing, "verb")]
+    if said.tense == "wished":
+        want = "want" if helper or not third else "wants"
+        return helper, [say(want, "want"), say("to", fallback="verb"), say(verb.en, "verb")]
+    if helper:
+        return helper, [say(verb.en, "verb")]
     if said.tense == "past":
-        return [], [say(verb.past, "verb")]
-    return [], [say(verb.third if person == THIRD else verb.en, "verb")]
+        return helper, [say(verb.past, "verb")]
+    return helper, [say(verb.third if third else verb.en, "verb")]
+
+
+def _helper(said: Clause) -> Words:
+    do = "does" if said.subject.person == THIRD else "do"
+    if said.tense == "possible":
+        asked = ["question"] if said.question else []
+        return [say("can't", "can", "not") if said.negative else say("can", "can", *asked)]
+    if said.question:
+        return [say(do, "question")]
+    if said.negative:
+        return [say("didn't" if said.tense == "past" else f"{do}n't", "not")]
+    if said.tense == "progressive":
+        return [say(BE[said.subject.person], "being", fallback="verb")]
+    return [say("will", "will")] if said.tense == "future" else []
 
 
 def state(said: State) -> Words:

@@ -10,7 +10,17 @@ from models.builtin.corpus.sentence import Word, Words, say
 
 VOWELS = frozenset("aeiouhâàéèêëîïôœùû")  # every h of this vocabulary is mute
 BEFORE_NOUN = frozenset({"beau", "bon", "grand", "jeune", "mauvais", "nouveau", "petit", "vieux"})
-ELIDED = {"le": "l'", "la": "l'", "je": "j'", "me": "m'", "te": "t'", "se": "s'", "ne": "n'", "de": "d'", "que": "qu'"}
+ELIDED = {
+    "le": "l'",
+    "la": "l'",
+    "je": "j'",
+    "me": "m'",
+    "te": "t'",
+    "se": "s'",
+    "ne": "n'",
+    "de": "d'",
+    "que": "qu'",
+}
 BEFORE_VOWEL = ELIDED | {"ce": "cet", "ma": "mon", "ta": "ton", "sa": "son"}
 FINE = {"beau": "bel", "nouveau": "nouvel", "vieux": "vieil"}
 CONTRACTED = {("de", "le"): "du", ("à", "le"): "au", ("à", "les"): "aux"}
@@ -20,8 +30,11 @@ BE = ("suis", "es", "est", "sommes", "sont")
 WAS = ("étais", "étais", "était", "étions", "étaient")
 WILL_BE = ("serai", "seras", "sera", "serons", "seront")
 HAVE = ("ai", "as", "a", "avons", "ont")
-CAN = ("peux", "peux", "peut", "pouvons", "peuvent")
-GO = ("vais", "vas", "va", "allons", "vont")
+MODALS = {
+    "future": ("will", ("vais", "vas", "va", "allons", "vont")),
+    "possible": ("can", ("peux", "peux", "peut", "pouvons", "peuvent")),
+    "wished": ("want", ("veux", "veux", "veut", "voulons", "veulent")),
+}
 GENERAL = frozenset({"like", "love", "learn"})
 """Verbs whose object is meant in general: j'aime les pommes, j'apprends l'anglais."""
 
@@ -64,10 +77,16 @@ def topic(phrase: Topic, *, negative: bool = False, general: bool = False) -> Wo
     if isinstance(phrase, Both):
         parts = [topic(part, negative=negative, general=general) for part in (phrase.first, phrase.second)]
         return [*parts[0], say("et", phrase.role + "and"), *parts[1]]
+    noun = nominal(phrase)
+    adjective_first = phrase.role + "noun" not in noun[0].ideas
+    return [*_determiner(phrase, adjective_first, negative=negative, general=general), *noun]
+
+
+def nominal(phrase: NounPhrase) -> Words:
+    """The noun and its adjectives, without a determiner."""
     noun = french_plural(phrase.noun.fr) if phrase.plural else phrase.noun.fr
     before, after = _adjectives(phrase, noun)
-    core = [*before, say(noun, phrase.role + "noun"), *after]
-    return [*_determiner(phrase, core[0].text != noun, negative=negative, general=general), *core]
+    return [*before, say(noun, phrase.role + "noun"), *after]
 
 
 def _adjectives(phrase: NounPhrase, noun: str) -> tuple[Words, Words]:
@@ -86,11 +105,7 @@ def _determiner(phrase: NounPhrase, adjective_first: bool, *, negative: bool, ge
     noun, role = phrase.noun, phrase.role
     index = 2 if phrase.plural else "mf".index(noun.gender)
     links = {"fallback": role + "noun"}
-    if phrase.determiner == "my" and phrase.owner:
-        return [say(phrase.owner.fr_possessives[index], role + "the", **links)]
-    if phrase.determiner in NUMBERS:
-        return [say(NUMBERS[phrase.determiner], role + "the", **links)]
-    if noun.kind == "names":
+    if phrase.bare and noun.kind == "names":
         return []
     if phrase.bare and general:
         return [say(ARTICLES["the"][index], **links)]
@@ -99,7 +114,13 @@ def _determiner(phrase: NounPhrase, adjective_first: bool, *, negative: bool, ge
         return [say("de", role + "the", **links)]
     if phrase.bare and not phrase.plural:
         return [say("de", **links), say(ARTICLES["the"][index], **links)]
-    return [say(ARTICLES[phrase.determiner or "a"][index], role + "the", **links)]
+    return [say(_article(phrase, index), role + "the", **links)]
+
+
+def _article(phrase: NounPhrase, index: int) -> str:
+    if phrase.owner:
+        return phrase.owner.fr_possessives[index]
+    return NUMBERS.get(phrase.determiner) or ARTICLES[phrase.determiner or "a"][index]
 
 
 def clause(said: Clause) -> Words:
@@ -136,12 +157,11 @@ def _verb(said: Clause) -> tuple[Word, Words]:
         went = verb.participle + ("e" if said.subject.gender == "f" else "")
         agreed = french_plural(went) if said.subject.plural else went
         return say(BE[person], "not" if said.negative else "verb"), [say(agreed, "verb")]
-    if said.tense == "possible":
-        return say(CAN[person], "can"), [say(verb.infinitive, "verb")]
+    if said.tense in MODALS:
+        idea, forms = MODALS[said.tense]
+        return say(forms[person], idea), [say(verb.infinitive, "verb")]
     if said.tense == "past":
         return say(HAVE[person], "not" if said.negative else "verb"), [say(verb.participle, "verb")]
-    if said.tense == "future":
-        return say(GO[person], "will"), [say(verb.infinitive, "verb")]
     return say(verb.fr[person], "verb"), []
 
 
@@ -153,7 +173,9 @@ def state(said: State) -> Words:
     very = [say("très", "very")] if said.very else []
     stop = say("?" if said.question else ".", "stop")
     quality = say(_quality(said), "quality")
-    return contracted([*asked, *topic(said.subject, general=True), *verb, *very, quality, *said.when.fr, stop])
+    return contracted(
+        [*asked, *topic(said.subject, general=True), *verb, *very, quality, *said.when.fr, stop]
+    )
 
 
 def _quality(said: State) -> str:

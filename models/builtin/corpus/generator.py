@@ -27,11 +27,12 @@ TEMPLATES: Mapping[str, Sequence[Template]] = {
     "sense": (senses.bank, senses.bank, senses.homonym, senses.station, senses.release, senses.meal),
     "zh-reorder": (everyday.state, everyday.timed),
     "svo": (everyday.svo,),
-    "copula": (everyday.copula,),
+    "copula": (everyday.copula, everyday.copula, everyday.copula, everyday.presenting),
+    "phrase": (everyday.phrase,),
 }
 LEARNED_BY_HEART = ("seeds", "everyday")
 PHENOMENA = (*TEMPLATES, "unknown")
-DRAWS = {"coref": 10000, "unknown": 8000}
+DRAWS = {"coref": 10000, "unknown": 10000}
 USUAL_DRAWS = 6000
 UNKNOWN_SHARE = 0.15
 TEST_SHARE, DEV_SHARE = 0.06, 0.03
@@ -49,14 +50,21 @@ class Corpus:
 
     @property
     def words(self) -> dict[str, tuple[str, ...]]:
-        """The words of each language that occur in training, sorted; and what people type instead of some of them."""
+        """The words of each language that occur in training, and what people may type instead of them, sorted."""
         written = [word for words in WRITTEN_OUT.values() for word in words]
-        typed = [word for words in Lexicon(random.Random()).variants.values() for word in words]
+        typed = [
+            word for words in Lexicon(random.Random()).variants.values() for word in words if word.isascii()
+        ]
         known: dict[str, set[str]] = {"en": {*written, *typed}, "fr": set(), "zh": set()}
         for pair in chain(*self.train.values()):
             known[pair.source_language].update(pair.source)
             known[pair.language].update(pair.target)
-        return {language: tuple(sorted(words - {"<unk>"})) for language, words in known.items()}
+        return {language: tuple(sorted(filter(is_word, words))) for language, words in known.items()}
+
+
+def is_word(text: str) -> bool:
+    """Whether it is neither a mark nor a special token."""
+    return not text.startswith("<") and any(map(str.isalnum, text))
 
 
 def build(seed: int = 0, scale: float = 1.0) -> Corpus:
@@ -64,7 +72,10 @@ def build(seed: int = 0, scale: float = 1.0) -> Corpus:
     by_heart = {name: list(phrases(name)) for name in LEARNED_BY_HEART}
     learned = {pair.meaning for pair in chain(*by_heart.values())}
     drawn = [pair for pair in unique(_pairs(seed, scale)) if pair.meaning not in learned]
-    parts = {part: _by_phenomenon(pair for pair in drawn if part_of(pair) == part) for part in ("train", "dev", "test")}
+    parts = {
+        part: _by_phenomenon(pair for pair in drawn if part_of(pair) == part)
+        for part in ("train", "dev", "test")
+    }
     train = parts["train"] | by_heart
     return Corpus(train, _measurable(parts["dev"], train), _measurable(parts["test"], train))
 
@@ -108,11 +119,18 @@ def part_of(pair: Pair) -> str:
     return "dev" if place < TEST_SHARE + DEV_SHARE else "train"
 
 
-def _measurable(held: Mapping[str, Sequence[Pair]], train: Mapping[str, Sequence[Pair]]) -> dict[str, list[Pair]]:
+def _measurable(
+    held: Mapping[str, Sequence[Pair]], train: Mapping[str, Sequence[Pair]]
+) -> dict[str, list[Pair]]:
     """The held-out pairs whose words all occur in training; every second one as typed without its final stop."""
     known = {word for pair in chain(*train.values()) for word in (*pair.source, *pair.target)}
-    measured = {name: [p for p in pairs if known.issuperset((*p.source, *p.target))] for name, pairs in held.items()}
-    return {name: [without_stop(p) if i % 2 else p for i, p in enumerate(pairs)] for name, pairs in measured.items()}
+    measured = {
+        name: [p for p in pairs if known.issuperset((*p.source, *p.target))] for name, pairs in held.items()
+    }
+    return {
+        name: [without_stop(p) if i % 2 else p for i, p in enumerate(pairs)]
+        for name, pairs in measured.items()
+    }
 
 
 def _by_phenomenon(pairs: Iterator[Pair]) -> dict[str, list[Pair]]:

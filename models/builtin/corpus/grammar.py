@@ -96,7 +96,7 @@ NOWHEN = Adjunct([], [], [])
 
 @dataclass(frozen=True)
 class Clause:
-    """Somebody does something: tense is present, progressive, past, future or possible (can)."""
+    """Somebody does something: tense is present, progressive, past, future, possible (can) or wished (want to)."""
 
     subject: Topic
     verb: Verb

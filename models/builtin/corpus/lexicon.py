@@ -82,7 +82,7 @@ class Pronoun:
     @property
     def plural(self) -> bool:
         """Whether it means several."""
-        return self.person > 2  # noqa: PLR2004
+        return self.person > 2
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Lexicon:
 
     def adjective(self, *groups: str) -> Adjective:
         """An adjective of one of these groups."""
-        if self.chance.random() < self.unknown_share:
+        if self.chance.random() < self.unknown_share / 2:
             return UNKNOWN_ADJECTIVE
         return self.chance.choice(self.adjectives(*groups))
 
@@ -160,7 +160,7 @@ class Lexicon:
         """English subject form → pronoun."""
         rows = self._words["pronouns"].items()
         persons = {"I": 0, "you": 1, "he": 2, "she": 2, "we": 3, "they": 4}
-        return {name: _pronoun(name, persons[name], **row) for name, row in rows}
+        return {name: _pronoun(name, persons[name], row) for name, row in rows}
 
     @cached_property
     def times(self) -> list[Time]:
@@ -211,14 +211,27 @@ def _verb(name: str, row: dict[str, str]) -> Verb:
     objects = tuple(row.get("of", "").split())
     particles = (particle.strip("-") for particle in row.get("with", "- -").split())
     return Verb(
-        name.split("_")[0], third, ing, past, tuple(present), participle, infinitive, row["zh"], objects, *particles
+        name.split("_")[0],
+        third,
+        ing,
+        past,
+        tuple(present),
+        participle,
+        infinitive,
+        row["zh"],
+        objects,
+        *particles,
     )
 
 
-def _pronoun(name: str, person: int, *, en: str, fr: str, zh: str, gender: str) -> Pronoun:
-    subject, obj, be, *possessives = fr.split()
-    masculine, feminine, plural = possessives
-    return Pronoun(name, *en.split(), subject, obj, be, (masculine, feminine, plural), zh, gender, person)
+def _pronoun(name: str, person: int, row: dict[str, str]) -> Pronoun:
+    obj, be, possessive = row["en"].split()
+    fr, fr_object, fr_be, masculine, feminine, plural = row["fr"].split()
+    return Pronoun(
+        *(name, obj, be, possessive),
+        *(fr, fr_object, fr_be, (masculine, feminine, plural)),
+        *(row["zh"], row["gender"], person),
+    )
 
 
 def english_plural(noun: str) -> str:

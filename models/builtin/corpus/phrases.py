@@ -18,5 +18,9 @@ def phrases(name: str) -> Iterator[Pair]:
 
 def _sentence(name: str, entry: dict[str, Any]) -> Sentence:
     spoken = {language: marked(entry[language]) for language in ("en", "fr", "zh") if language in entry}
-    links = {key: entry[key] for key in ("pronoun", "antecedent", "rival", "ambiguous", "contrast") if key in entry}
-    return Sentence(name, spoken, Links(**links, cues=frozenset(entry.get("cues", "")), language=entry.get("from", "en")))
+    links = {
+        key: entry[key] for key in ("pronoun", "antecedent", "rival", "ambiguous", "contrast") if key in entry
+    }
+    return Sentence(
+        name, spoken, Links(**links, cues=frozenset(entry.get("cues", "")), language=entry.get("from", "en"))
+    )

@@ -56,7 +56,9 @@ class Refusal:
 
 def crossing(words: Lexicon) -> Sentence:
     """The animal didn't cross the street because it was too tired: an animal and a place."""
-    refusal = _refusal(words, ("animals",), ("places",), ("weary", "spatial"), past=words.chance.random() < 0.85)
+    refusal = _refusal(
+        words, ("animals",), ("places",), ("weary", "spatial"), past=words.chance.random() < 0.85
+    )
     verb = words.verbs[words.chance.choice(CROSSINGS)]
     done = [say(verb.participle, "verb")] if refusal.past else []
     finite = say("a", "not") if refusal.past else say(verb.fr[2], "verb")
@@ -72,7 +74,9 @@ def crossing(words: Lexicon) -> Sentence:
 
 def fitting(words: Lexicon) -> Sentence:
     """The trophy didn't fit in the suitcase because it was too big: a thing and what should hold it."""
-    refusal = _refusal(words, ("portable",), ("containers",), ("bulky", "cramped"), past=words.chance.random() < 0.6)
+    refusal = _refusal(
+        words, ("portable",), ("containers",), ("bulky", "cramped"), past=words.chance.random() < 0.6
+    )
     fits = say("entrait" if refusal.past else "entre", "fit")
     return _sentence(
         refusal,
@@ -84,7 +88,12 @@ def fitting(words: Lexicon) -> Sentence:
 
 
 def _refusal(
-    words: Lexicon, subjects: tuple[str, ...], places: tuple[str, ...], reasons: tuple[str, str], *, past: bool
+    words: Lexicon,
+    subjects: tuple[str, ...],
+    places: tuple[str, ...],
+    reasons: tuple[str, str],
+    *,
+    past: bool,
 ) -> Refusal:
     subject = NounPhrase(words.noun(*subjects), "the", "subject.")
     place = NounPhrase(words.noun(*places), "the", "place.")

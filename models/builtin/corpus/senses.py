@@ -1,18 +1,17 @@
-"""One word, two things (`sense`): the bank where money lies and the bank of a river, 苹果 the company and 苹果 the fruit."""
+"""One word, two things (`sense`): the bank of money and of a river, 苹果 the company and 苹果 the fruit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from models.builtin.corpus import chinese, english, french
-from models.builtin.corpus.everyday import when
-from models.builtin.corpus.french import HAVE, contracted
-from models.builtin.corpus.grammar import NOWHEN, Adjunct, NounPhrase, Subject, Topic
-from models.builtin.corpus.lexicon import Adjective, Lexicon, Noun, Pronoun, table
-from models.builtin.corpus.sentence import ROUTES, Links, Sentence, Words, marked, say
+from models.builtin.corpus.everyday import spoken, when
+from models.builtin.corpus.french import contracted
+from models.builtin.corpus.grammar import NOWHEN, Adjunct, Clause, NounPhrase, Subject, Topic
+from models.builtin.corpus.lexicon import Adjective, Lexicon, Noun, Pronoun, Verb, table
+from models.builtin.corpus.sentence import ROUTES, Links, Sentence, Word, marked, say
 
 BE = french.BE
 REFLEXIVE = ("me", "te", "se", "nous", "se")
@@ -39,12 +38,14 @@ def bank(words: Lexicon) -> Sentence:
     return _went(_person(words), NounPhrase(goal, "the", "goal."), purpose, links, _past(words, 0.4))
 
 
-def _went(subject: Topic, goal: NounPhrase, purpose: Mapping[str, str], links: Links, time: Adjunct) -> Sentence:
+def _went(
+    subject: Topic, goal: NounPhrase, purpose: Mapping[str, str], links: Links, time: Adjunct
+) -> Sentence:
     by_person = purpose["fr"].format(se=REFLEXIVE[subject.person])
     gone = "allé" + ("e" if subject.gender == "f" else "") + ("s" if subject.plural else "")
     to = say("sur" if goal.noun.fr == "rive" else "à", "go")
     went = [say("went", "go"), say("to", "go")]
-    spoken = {
+    said = {
         "en": [*english.topic(subject), *went, *english.topic(goal), *marked(purpose["en"], "cue."), *time.en, _stop()],
         "fr": contracted(
             [*french.topic(subject), say(BE[subject.person], "go"), say(gone, "go"), to, *french.topic(goal),
@@ -53,7 +54,7 @@ def _went(subject: Topic, goal: NounPhrase, purpose: Mapping[str, str], links: L
         "zh": [*chinese.topic(subject), *time.zh, say("去", "go"), say("了", "go"), *chinese.topic(goal),
                *marked(purpose["zh"], "cue."), say("。", "stop")],
     }  # fmt: skip
-    return Sentence("sense", spoken, links)
+    return Sentence("sense", said, links)
 
 
 def homonym(words: Lexicon) -> Sentence:
@@ -61,24 +62,14 @@ def homonym(words: Lexicon) -> Sentence:
     entry = words.chance.choice(_senses()["senses"])
     sense = words.chance.choice([entry["first"], entry["second"]])
     fr, gender = sense["fr"].split()
-    thing = NounPhrase(Noun(entry["en"], entry["en"] + "s", fr, gender, sense["zh"]), "the", "thing.")
-    verb = words.chance.choice(sense["verbs"].split())
-    told_by_subject = "who" in sense
-    subject = _protagonist(words, sense["who"]) if told_by_subject else _person(words)
-    cue = "subject.noun" if told_by_subject else "verb"
-    links = Links(ambiguous="thing.noun", cues=frozenset({cue}))
-    participle, zh = _senses()["verbs"][verb].split()
-    time = _past(words, 0.6)
-    spoken = {
-        "en": [*english.topic(subject), say(verb, "verb"), *english.topic(thing), *time.en, _stop()],
-        "fr": contracted(
-            [*french.topic(subject), say(HAVE[subject.person], "verb"), say(participle, "verb"),
-             *french.topic(thing), *time.fr, _stop()]
-        ),
-        "zh": [*chinese.topic(subject), *time.zh, say(zh, "verb"), say("了", "verb"), *chinese.topic(thing),
-               say("。", "stop")],
-    }  # fmt: skip
-    return Sentence("sense", spoken, links)
+    thing = NounPhrase(Noun(entry["en"], entry["en"] + "s", fr, gender, sense["zh"]), "the", "object.")
+    past = words.chance.choice(sense["verbs"].split())
+    participle, zh = _senses()["verbs"][past].split()
+    verb = Verb(past, past, past, past, (), participle, "", zh)
+    subject = _protagonist(words, sense["who"]) if "who" in sense else _person(words)
+    said = Clause(subject, verb, thing, "past", when=_past(words, 0.6))
+    cue = "subject.noun" if "who" in sense else "verb"
+    return Sentence("sense", spoken(said), Links(ambiguous="object.noun", cues=frozenset({cue})))
 
 
 def station(words: Lexicon) -> Sentence:
@@ -89,83 +80,56 @@ def station(words: Lexicon) -> Sentence:
     return sentence
 
 
-@dataclass(frozen=True)
-class Release:
-    """A company brings out a product; perhaps its share price rises or falls."""
-
-    company: tuple[str, str, str]
-    deed: tuple[str, str, str]
-    product: NounPhrase
-    risen: bool | None
-
-    def english(self) -> Words:
-        """Apple released a new phone, and its share price rose."""
-        tail = "its/s~k share/k price/k " + ("rose/u at/o once/o" if self.risen else "fell/u at/o once/o")
-        after = [] if self.risen is None else [say(",", "and"), say("and", "and"), *marked(tail)]
-        return [say(self.company[0], "company"), say(self.deed[0], "deed"), *english.topic(self.product), *after, _stop()]
-
-    def french(self) -> Words:
-        """Apple a sorti un nouveau téléphone, et son cours a aussitôt monté."""
-        risen = "monté" if self.risen else "baissé"
-        after = [] if self.risen is None else marked(f"et/+ son/s cours/k a/u aussitôt/o {risen}/u")
-        after = [replace(word, ideas=frozenset({"and"})) if word.text == "et" else word for word in after]
-        did = [say("a", "deed"), say(self.deed[1], "deed")]
-        return contracted([say(self.company[1], "company"), *did, *french.topic(self.product), *after, _stop()])
-
-    def chinese(self, *, formal: bool) -> Words:
-        """苹果公司发布了新款手机，股价应声上涨。"""
-        tail = [say("，", "and"), *marked(f"股价/k 应声/o {'上涨' if self.risen else '下跌'}/u")]
-        name = [say(self.company[2], "company"), *([say("公司", "company")] if formal else [])]
-        did = [say(self.deed[2], "deed"), say("了", "deed")]
-        product = [say("新款", "product.adjective0"), say(self.product.noun.zh, "product.noun")]
-        return [*name, *did, *product, *([] if self.risen is None else tail), say("。", "stop")]
-
-
 def release(words: Lexicon) -> Sentence:
     """苹果公司发布了新款手机: here 苹果 is a company."""
-    tables, chance = _senses(), words.chance
-    company, deed, product = (chance.choice(list(tables[name].items())) for name in ("companies", "deeds", "products"))
-    fr, gender, zh = product[1].split()
-    thing = Noun(product[0], product[0] + "s", fr, gender, zh)
+    company, deed = _entry(words, "companies"), _entry(words, "deeds")
+    product = _product(words)
+    price = {language: marked(text) for language, text in words.chance.choice(_senses()["prices"]).items()}
+    formal = words.chance.random() < 0.5
+    name = [say(company["zh"], "company"), *([say("公司", "company")] if formal else [])]
+    did = [say("a", "deed"), say(deed["fr"], "deed")]
+    said = {
+        "en": [say(company["en"], "company"), say(deed["en"], "deed"), *english.topic(product), *price["en"], _stop()],
+        "fr": contracted(
+            [say(company["fr"], "company"), *did, *french.topic(product), *price["fr"], _stop()]
+        ),
+        "zh": [*name, say(deed["zh"], "deed"), say("了", "deed"), say("新款", "product.adjective0"),
+               say(product.noun.zh, "product.noun"), *price["zh"], say("。", "stop")],
+    }  # fmt: skip
+    links = Links(ambiguous="company", cues=frozenset({"deed", "product.noun", "k"}), language="zh")
+    routes = ROUTES if formal else [("en", "fr"), ("zh", "en")]
+    return Sentence("sense", said, links if company["en"] in ("Apple", "Xiaomi") else Links(), routes)
+
+
+def _entry(words: Lexicon, name: str) -> dict[str, str]:
+    """A row `english = "french chinese"` of a table."""
+    en, row = words.chance.choice(list(_senses()[name].items()))
+    fr, zh = row.split()
+    return {"en": en, "fr": fr, "zh": zh}
+
+
+def _product(words: Lexicon) -> NounPhrase:
+    """A new phone."""
+    en, row = words.chance.choice(list(_senses()["products"].items()))
+    fr, gender, zh = row.split()
     new = Adjective("new", "nouveau", "nouvelle", "新款")
-    phrase = NounPhrase(thing, "a", "product.", adjectives=(new,))
-    risen = chance.choice([None, None, None, True, False])
-    said = Release(_triple(company), _triple(deed), phrase, risen)
-    formal = chance.random() < 0.5
-    spoken = {"en": said.english(), "fr": said.french(), "zh": said.chinese(formal=formal)}
-    cues = frozenset({"deed", "product.noun", "k"})
-    links = Links(ambiguous="company", cues=cues, language="zh") if company[0] in ("Apple", "Xiaomi") else Links()
-    return Sentence("sense", spoken, links, ROUTES if formal else [("en", "fr"), ("zh", "en")])
+    return NounPhrase(Noun(en, en + "s", fr, gender, zh), "a", "product.", adjectives=(new,))
 
 
 def meal(words: Lexicon) -> Sentence:
-    """她每天吃一个苹果: here 苹果 is eaten."""
+    """他每天吃一个苹果: here 苹果 is eaten."""
     name, kinds = words.chance.choice(EATEN)
-    verb, noun = words.verbs[name], words.noun(*kinds.split(), "apple", "apple", "apple", "millet", "millet")
-    obj = NounPhrase(noun, words.chance.choice(["", "a"]) if noun.plural else "", "object.")
-    obj = replace(obj, plural=bool(noun.plural) and obj.bare)
-    subject, time = _person(words), when(words.time("action", "present"))
-    third = subject.person == english.THIRD
-    spoken = {
-        "en": [*english.topic(subject), say(verb.third if third else verb.en, "verb"), *english.topic(obj),
-               *time.en, _stop()],
-        "fr": contracted([*french.topic(subject), say(verb.fr[subject.person], "verb"), *french.topic(obj),
-                          *time.fr, _stop()]),
-        "zh": [*chinese.topic(subject), *time.zh, say(verb.zh, "verb"), *chinese.topic(obj), say("。", "stop")],
-    }  # fmt: skip
+    noun = words.noun(*kinds.split(), *3 * ["apple"], *2 * ["millet"])
+    single = bool(noun.plural) and words.chance.random() < 0.5
+    obj = NounPhrase(noun, "a" if single else "", "object.", plural=bool(noun.plural) and not single)
+    said = Clause(_person(words), words.verbs[name], obj, when=when(words.time("action", "present")))
     ambiguous = noun.zh in ("苹果", "小米")
     links = Links(ambiguous="object.noun", cues=frozenset({"verb"}), language="zh") if ambiguous else Links()
-    return Sentence("sense", spoken, links)
+    return Sentence("sense", spoken(said), links)
 
 
-def _stop() -> Any:
+def _stop() -> Word:
     return say(".", "stop")
-
-
-def _triple(entry: tuple[str, str]) -> tuple[str, str, str]:
-    """English, French, Chinese of a row `english = "french chinese"`."""
-    fr, zh = entry[1].split()
-    return entry[0], fr, zh
 
 
 def _person(words: Lexicon) -> Topic:

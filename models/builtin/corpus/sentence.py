@@ -41,7 +41,7 @@ def _marked_word(piece: str, role: str) -> Word:
 
 @dataclass(frozen=True)
 class Links:
-    """Ideas that matter inside a sentence: whom a pronoun means, what settles an ambiguous word, and in which language."""
+    """Ideas that matter inside a sentence: whom a pronoun means, and what settles an ambiguous word."""
 
     pronoun: str = ""
     antecedent: str = ""

@@ -1,4 +1,4 @@
-"""Official sentences (`reorder`): French puts the noun first, its adjectives after it in reversed order, all agreeing."""
+"""Official sentences (`reorder`): in French the noun comes first, then its adjectives, agreeing, in reversed order."""
 
 from __future__ import annotations
 
@@ -49,8 +49,18 @@ def _sentence(words: Lexicon, *, en: Words, fr: Words, zh: Words, gender: str) -
     year = str(words.chance.randint(FIRST_YEAR, LAST_YEAR))
     inside, dated = ("in", "en", "于"), say(year, "year")
     stop, full_stop = say(".", "stop"), say("。", "stop")
-    english_end = [say("was", "was", fallback="done"), say(done.en, "done"), say(inside[0], "in"), say(month, "month")]
-    french_end = [say("a", "was"), say("été", "was"), say(_agreed(done, gender), "done"), say(inside[1], "in")]
+    english_end = [
+        say("was", "was", fallback="done"),
+        say(done.en, "done"),
+        say(inside[0], "in"),
+        say(month, "month"),
+    ]
+    french_end = [
+        say("a", "was"),
+        say("été", "was"),
+        say(_agreed(done, gender), "done"),
+        say(inside[1], "in"),
+    ]
     chinese_end = [say(inside[2], "in"), dated, say("年", "year"), say(yue, "month"), say(done.zh, "done")]
     return Sentence(
         "reorder",

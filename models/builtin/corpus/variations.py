@@ -19,11 +19,11 @@ def varied(pair: Pair, chance: random.Random, variants: Mapping[str, Sequence[st
     """The pair as somebody else might have typed its source."""
     if chance.random() < UNSTOPPED:
         pair = without_stop(pair)
-    if pair.source_language == "zh":
-        return pair
     if chance.random() < EXPANDED:
         pair = written_out(pair)
-    swap = [chance.choice(variants[w]) if w in variants and chance.random() < SWAPPED else w for w in pair.source]
+    swap = [
+        chance.choice(variants[w]) if w in variants and chance.random() < SWAPPED else w for w in pair.source
+    ]
     return replace(pair, source=tuple(swap))
 
 

@@ -1,0 +1,21 @@
+"""Measure the page: `python scripts/bench.py [--quick]`.
+
+Prints a table and appends a line to `benchmarks/results.jsonl`. The measuring itself is in `benchmarks/`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import _environment as environment
+
+
+def main() -> None:
+    """The benchmark, in the project's own environment."""
+    if not environment.PYTHON.exists():
+        environment.prepare("requirements-dev.txt")
+    environment.become("-m", "benchmarks", *sys.argv[1:], HF_HUB_OFFLINE="1")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The stages as data: they name arrays that exist, and their sources make their output."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load
+
+from models.trace import softmax
+from viz import payload
+from viz.scales import LIGHT
+from viz.stages import STAGE_IDS, STAGES, as_json
+from viz.texts import load_texts
+
+
+@pytest.fixture(scope="module")
+def bundles(trace):
+    """A cross-attention head's bundles, whose axes all differ in length from one another."""
+    block = "decoder.1.cross"
+    return {
+        "head": load(payload.head(trace, block, 2)),
+        "stream": load(payload.stream(trace, "decoder")),
+        "projection": load(payload.projection(trace, block, 2)),
+    }
+
+
+@pytest.fixture(scope="module")
+def arrays(bundles):
+    return {plate.array: bundles[plate.bundle][plate.array] for stage in STAGES for plate in stage.plates}
+
+
+def test_stages_are_those_that_have_words_in_the_same_order():
+    assert list(load_texts().stages) == list(STAGE_IDS)
+
+
+def test_every_plate_shows_an_array_of_its_bundle_along_its_axes(trace, bundles):
+    tokens = trace.tokens
+    lengths = {
+        "query": len(tokens["decoder"]),
+        "key": len(tokens["encoder"]),
+        "d_head": trace.model.d_head,
+        "d_model": trace.model.d_model,
+    }
+    for stage in STAGES:
+        for plate in stage.plates:
+            shape = bundles[plate.bundle][plate.array].shape
+            assert shape == tuple(lengths[axis] for axis in plate.axes), (stage.id, plate.array)
+
+
+def test_every_source_is_a_plate_of_its_stage_fixed_along_its_own_axes():
+    for stage in STAGES:
+        axes = {plate.array: plate.axes for plate in stage.plates}
+        for source in stage.sources:
+            assert set(source.fixed) <= set(axes[source.array]), (stage.id, source.array)
+
+
+def test_every_plate_has_a_colour():
+    for stage in STAGES:
+        for plate in stage.plates:
+            assert plate.role == "mask" or hasattr(LIGHT, plate.role), plate
+
+
+def test_a_stage_has_an_operator_between_its_plates():
+    for stage in STAGES:
+        if stage.layout == "stack" and len(stage.plates) > 1:
+            assert len(stage.operators) == len(stage.plates) - 1, stage.id
+        if stage.layout == "flow":
+            assert len(stage.operators) == 1, stage.id
+        if stage.layout == "product":
+            left, top, corner = (plate.axes for plate in stage.plates)
+            assert (left[0], *({*left} & {*top})) == (corner[0], left[1]), stage.id
+
+
+def test_each_stage_computes_its_last_plate_from_the_others(arrays, trace):
+    expected = {
+        "position": arrays["token_embedding"] + arrays["position_encoding"],
+        "scores": arrays["query"] @ arrays["key"].T,
+        "scale": arrays["product"] / np.sqrt(trace.model.d_head),
+        "mask": np.where(arrays["mask"], arrays["scores"], -np.inf),
+        "softmax": softmax(arrays["masked_scores"]),
+        "context": arrays["weights"] @ arrays["value"],
+    }
+    for stage in STAGES:
+        if stage.id in expected:
+            output = arrays[stage.plates[-1].array]
+            np.testing.assert_allclose(output, expected[stage.id], atol=1e-5, err_msg=stage.id)
+
+
+def test_every_stage_goes_on_from_what_came_before():
+    shown = set()
+    for stage in STAGES[4:]:
+        inputs = {plate.array for plate in stage.plates[:-1]} - {"mask", "value"}
+        assert not shown or inputs & shown, stage.id
+        shown = {stage.plates[-1].array}
+
+
+def test_the_browser_gets_every_stage():
+    said = json.loads(json.dumps(as_json()))
+    assert [stage["id"] for stage in said] == list(STAGE_IDS)
+    assert said[4]["plates"][0] == {
+        "array": "query",
+        "bundle": "head",
+        "axes": ["query", "d_head"],
+        "role": "query",
+        "symbol": "Q",
+    }
+    assert said[4]["sources"] == [{"array": "query", "fixed": ["query"]}, {"array": "key", "fixed": ["key"]}]

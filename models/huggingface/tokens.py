@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from models.huggingface.labels import Label, labels
 from models.trace import Token
-
-_BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 
 def text_tokens(ids: Sequence[int], tokenizer: Any, text: str = "", offsets: Any = None) -> tuple[Token, ...]:
     """The tokens of these ids; with `offsets` each knows its place in `text`; without a tokenizer an id is its text."""
     if tokenizer is None:
         return tuple(Token(id, str(id)) for id in ids)
-    special = set(tokenizer.all_special_ids)
     places = [(-1, -1)] * len(ids) if offsets is None else [(int(a), int(b)) for a, b in offsets]
-    return tuple(_token(id, tokenizer, special, text, place) for id, place in zip(ids, places, strict=True))
+    named = labels(tokenizer, ids)
+    return tuple(_token(label, tokenizer, text, place) for label, place in zip(named, places, strict=True))
 
 
-def _token(id: int, tokenizer: Any, special: set[int], text: str, place: tuple[int, int]) -> Token:
-    unknown, start, end = id == tokenizer.unk_token_id, *place
-    if id in special and not (unknown and end > start):
-        return Token(id, str(tokenizer.convert_ids_to_tokens(id)), special=True)
-    written = text[start:end] if end > start else str(tokenizer.decode([id]))
-    if not written or _BROKEN in written:
-        written = str(tokenizer.convert_ids_to_tokens(id))
-    return Token(id, written, *((start, end) if end > start else (-1, -1)), unknown=unknown)
+def _token(label: Label, tokenizer: Any, text: str, place: tuple[int, int]) -> Token:
+    """A token by its label; an unknown word by what was typed, where that is known."""
+    unknown, start, end = label.id == tokenizer.unk_token_id, *place
+    typed = end > start
+    if label.special and not (unknown and typed):
+        return Token(label.id, label.text, special=True)
+    written = text[start:end] if unknown and typed else label.text
+    return Token(label.id, written, *((start, end) if typed else (-1, -1)), unknown=unknown)
 
 
 def patch_grid(model: Any, inputs: Mapping[str, Any], count: int) -> tuple[int, int] | None:

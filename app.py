@@ -35,7 +35,7 @@ from starlette.staticfiles import StaticFiles
 
 import models
 from models.builtin.translator import CHARACTER_LIMIT, TOKEN_LIMIT
-from models.errors import BadRequest, MicroscopeError
+from models.errors import BadRequest, MicroscopeError, UnknownModel
 from models.record import Request
 from models.store import TraceStore
 from viz import payload, scales, stages, texts
@@ -103,7 +103,18 @@ def _request(body: bytes) -> Request:
     model, text, target, language = texts_given
     if language not in (None, "fr", "zh", "en"):
         raise BadRequest(f"language {language!r}; use fr, zh or en")
-    return Request(model or models.BUILTIN[0], text or "", target or None, language)
+    return Request(offered(model or models.BUILTIN[0]), text or "", target or None, language)
+
+
+def offered(name: str) -> str:
+    """The name of a model that the page offers; it never loads a path or an id that somebody typed.
+
+    Raises:
+        UnknownModel: any other name.
+    """
+    if name not in models.BUILTIN:
+        raise UnknownModel(name, models.BUILTIN)
+    return name
 
 
 def _bundle(make: Callable[..., bytes], request: HTTPRequest) -> bytes:
@@ -149,7 +160,7 @@ async def config(request: HTTPRequest) -> Response:  # noqa: ARG001
 @answer
 async def vocabulary(request: HTTPRequest) -> Response:
     """The words that a model knows, by language."""
-    tokenizer = models.load(request.query_params.get("model", models.BUILTIN[0])).tokenizer
+    tokenizer = models.load(offered(request.query_params.get("model", models.BUILTIN[0]))).tokenizer
     words = {language: tokenizer.words(language) for language in ("en", "fr", "zh")}
     return JSONResponse(words, headers=_FRESH)
 
@@ -168,7 +179,7 @@ ROUTES = [
 
 def translate(text: str, language: str = "", model: str = models.BUILTIN[0]) -> dict:
     """Record one run and return its manifest: tokens, translation, blocks, the proof of every head."""
-    request = Request(model, text, None, language or None)
+    request = Request(offered(model), text, None, language or None)
     return dict(payload.manifest(store.get(request), request.key, None))
 
 
@@ -184,9 +195,7 @@ def build() -> gr.Blocks:
 
 def launch(host: str | None = None, port: int | None = None, *, block: bool = True) -> None:
     """Warm up, then serve the page at an address that is printed."""
-    torch.set_num_threads(
-        1
-    )  # runs are small and several at once: one thread each is fastest, and never spins
+    torch.set_num_threads(1)  # runs are small, and several go at once
     _config()
     build().launch(
         server_name=host,

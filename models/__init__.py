@@ -8,6 +8,7 @@ head.weights, head.error
 from models import errors
 from models.catalog import BUILTIN, load
 from models.edits import BlockCell, ForceRow, ScaleHead
+from models.huggingface.wrap import wrap
 from models.record import Request, record
 from models.trace import AXES, Axis, Block, Head, ModelCard, PositionalEncoding, Site, Token, Trace
 
@@ -29,4 +30,5 @@ __all__ = [
     "errors",
     "load",
     "record",
+    "wrap",
 ]

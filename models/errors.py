@@ -2,11 +2,13 @@
 
     MicroscopeError
     ├── ModelError
-    │   └── UnknownModel
+    │   ├── UnknownModel         ├── NeedsRemoteCode      ├── CorruptCheckpoint
+    │   ├── NoNetwork            ├── NotSafetensors       ├── NoSoftmaxAttention
+    │   └── Gated                ├── FolderWithoutConfig  └── UnknownArchitecture
     ├── TextError
     │   ├── EmptyText            ├── TextTooLarge (characters)
-    │   ├── OnlyUnknownWords     ├── TargetTooLong
-    │   ├── TextTooLong (tokens) └── TargetOnlyUnknown
+    │   ├── OnlyUnknownWords     ├── TargetTooLong        ├── NoTokenizer
+    │   ├── TextTooLong (tokens) ├── TargetOnlyUnknown    └── NoTokens
     ├── EditError
     │   ├── UnsupportedEdit
     │   └── EditOutOfRange
@@ -20,7 +22,7 @@ The English message here says the same to a person in Python: what, got, wanted,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 
@@ -43,9 +45,77 @@ class UnknownModel(ModelError):
 
     id = "unknown_model"
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        listed = ", ".join(known)
-        super().__init__(f"no model {name!r}; use one of: {listed}", got=name, known=listed)
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        listed = ", ".join((*known, "a Hugging Face id", "a local folder"))
+        super().__init__(f"no model {name!r}; use one of: {listed}", got=name, known=", ".join(known))
+
+
+class _OneModel(ModelError):
+    """About one model, by the name it was asked for."""
+
+    said: ClassVar[str]
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r}: {self.said}", got=name)
+
+
+class NoNetwork(_OneModel):
+    """The hub cannot be reached, and the model is not on this machine."""
+
+    id = "no_network"
+    said = (
+        "not on this machine, and the Hugging Face hub cannot be reached; connect to a network, set HF_ENDPOINT to "
+        "a mirror, or give a local folder"
+    )
+
+
+class Gated(_OneModel):
+    """The hub wants to know who asks."""
+
+    id = "gated"
+    said = "this model is gated; accept its terms on its page at the hub and set HF_TOKEN in the environment"
+
+
+class NeedsRemoteCode(_OneModel):
+    """The model brings its own Python code."""
+
+    id = "needs_remote_code"
+    said = "this model runs Python code of its own, which is never run here; use one whose code is in transformers"
+
+
+class NotSafetensors(_OneModel):
+    """Weights only in a format that can run code when it is read."""
+
+    id = "not_safetensors"
+    said = "its weights are not in safetensors; other formats can run code when they are read; convert them first"
+
+
+class FolderWithoutConfig(_OneModel):
+    """A folder that is no model."""
+
+    id = "folder_without_config"
+    said = "no config.json in this folder; give the folder that save_pretrained wrote"
+
+
+class CorruptCheckpoint(_OneModel):
+    """Files that cannot be read, or that do not fit the model."""
+
+    id = "corrupt_checkpoint"
+    said = "its files are incomplete or broken; delete them and download or save the model again"
+
+
+class UnknownArchitecture(_OneModel):
+    """A kind of model that this version of transformers does not know."""
+
+    id = "unknown_architecture"
+    said = "this version of transformers does not know its architecture; choose another model"
+
+
+class NoSoftmaxAttention(_OneModel):
+    """A model without a single layer of softmax attention, such as Mamba or RWKV."""
+
+    id = "no_softmax_attention"
+    said = "none of its layers has softmax attention; choose a Transformer"
 
 
 class TextError(MicroscopeError):
@@ -110,6 +180,26 @@ class TargetOnlyUnknown(TextError):
     def __init__(self, words: Sequence[str]) -> None:
         listed = ", ".join(words)
         super().__init__(f"the model knows no target word of: {listed}; leave the target empty", words=listed)
+
+
+class NoTokenizer(TextError):
+    """A text for a model that came without a tokenizer."""
+
+    id = "no_tokenizer"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} came without a tokenizer; give inputs={{'input_ids': ...}} instead of text", got=name
+        )
+
+
+class NoTokens(TextError):
+    """A text of which the tokenizer leaves nothing."""
+
+    id = "no_tokens"
+
+    def __init__(self) -> None:
+        super().__init__("the tokenizer makes no token of this text; type something else")
 
 
 class EditError(MicroscopeError):

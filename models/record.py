@@ -6,13 +6,12 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from models.builtin.translator import Translator
-from models.catalog import load
-from models.errors import BadRequest, StaleKey
+from models.catalog import BUILTIN, Model, load
+from models.errors import BadRequest, StaleKey, UnknownModel
 from models.recorder import Edit
 from models.trace import Trace
 
@@ -27,7 +26,7 @@ UNPACKED_LIMIT = 1 << 20
 
 
 def record(
-    model: str | Translator,
+    model: str | Model,
     text: str = "",
     *,
     target: str | None = None,
@@ -42,8 +41,8 @@ def record(
         text: what the model reads; for an encoder-decoder, the source.
         target: what an encoder-decoder's decoder reads; may begin with a language tag such as `<zh>`.
             Without one the model's own greedy output is read back in one teacher-forced pass.
-        inputs: ready ids instead of text, a batch of one.
-        language: the language to translate into, `fr`, `zh` or `en`; chosen from the text if not given.
+        inputs: ready ids or images instead of text, a batch of one.
+        language: what a built-in model translates into, `fr`, `zh` or `en`; chosen from the text if not given.
         edits: changes to make inside this run.
 
     Raises:
@@ -84,15 +83,18 @@ class Request:
         return f"{self._digest()}.{spelled}"
 
     @classmethod
-    def from_key(cls, key: str) -> Request:
-        """The request that a key was made from.
+    def from_key(cls, key: str, offered: Collection[str] = BUILTIN) -> Request:
+        """The request that a key was made from, if it is for one of the models offered.
 
         Raises:
             BadRequest: not a key.
+            UnknownModel: for any other model; nothing is loaded.
             StaleKey: made for another revision of the model, or another schema.
         """
         digest, _, packed = key.partition(".")
         request = cls._unpack(packed)
+        if request.model not in offered:
+            raise UnknownModel(str(request.model), offered)
         if digest != request._digest():
             raise StaleKey
         return request

@@ -10,7 +10,7 @@ A number is found by *what it is* (a `Site`) and *where it is* (a place):
     ""               ""                   logits
 
 The recorder keeps what is of size n × d. Everything of size n × n is derived here, per head, in float32, when it
-is looked at, and `Head.error` proves it: weights @ value against the context vector that the model computed.
+is looked at, and `Head.error` proves it (models/head.py): weights @ value against the context that the model computed.
 
 A mask is Boolean and True means *may attend*. Nothing here knows torch.
 """
@@ -20,21 +20,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from models.head import TOLERANCE, TOLERANCES, Array, Head, Mask, softmax
 
-TOLERANCE = 1e-5
-"""The largest |weights @ value − the model's own context| that counts as proof, for float32."""
+__all__ = [
+    "AXES",
+    "DERIVED",
+    "TOLERANCE",
+    "Array",
+    "Axis",
+    "Block",
+    "GuidedHead",
+    "Head",
+    "Mask",
+    "ModelCard",
+    "PositionalEncoding",
+    "Site",
+    "Token",
+    "Trace",
+    "softmax",
+]
 
 
 class Axis(StrEnum):
     """What a dimension of an array counts."""
 
+    EXPERT = "expert"
     HEAD = "head"
     KV_HEAD = "kv_head"
     QUERY = "query"
@@ -65,17 +80,23 @@ class Site(StrEnum):
     VALUE_BIAS = "value_bias"
     OUTPUT_BIAS = "output_bias"
 
+    QUERY_UNROTATED = "query_unrotated"
+    KEY_UNROTATED = "key_unrotated"
     QUERY = "query"
     KEY = "key"
     VALUE = "value"
+    SINK = "sink"
     SCORES = "scores"
     BIAS = "bias"
     MASK = "mask"
+    MASK_PATTERN = "mask_pattern"
+    MASK_PADDING = "mask_padding"
     MASKED_SCORES = "masked_scores"
     WEIGHTS = "weights"
     CONTEXT = "context"
     ATTENTION_OUTPUT = "attention_output"
 
+    ROUTER = "router"
     HIDDEN = "hidden"
     MLP_OUTPUT = "mlp_output"
     RESIDUAL_SUM = "residual_sum"
@@ -101,16 +122,22 @@ AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.KEY_BIAS: (Axis.KV_HEAD, Axis.D_HEAD),
     Site.VALUE_BIAS: (Axis.KV_HEAD, Axis.D_VALUE),
     Site.OUTPUT_BIAS: (Axis.D_MODEL,),
+    Site.QUERY_UNROTATED: (Axis.HEAD, Axis.QUERY, Axis.D_HEAD),
+    Site.KEY_UNROTATED: (Axis.KV_HEAD, Axis.KEY, Axis.D_HEAD),
     Site.QUERY: (Axis.HEAD, Axis.QUERY, Axis.D_HEAD),
     Site.KEY: (Axis.KV_HEAD, Axis.KEY, Axis.D_HEAD),
     Site.VALUE: (Axis.KV_HEAD, Axis.KEY, Axis.D_VALUE),
+    Site.SINK: (Axis.HEAD,),
     Site.SCORES: _GRID,
     Site.BIAS: _GRID,
     Site.MASK: _GRID,
+    Site.MASK_PATTERN: _GRID,
+    Site.MASK_PADDING: (Axis.KEY,),
     Site.MASKED_SCORES: _GRID,
     Site.WEIGHTS: _GRID,
     Site.CONTEXT: (Axis.HEAD, Axis.QUERY, Axis.D_VALUE),
     Site.ATTENTION_OUTPUT: _STREAM,
+    Site.ROUTER: (Axis.POSITION, Axis.EXPERT),
     Site.HIDDEN: (Axis.POSITION, Axis.D_HIDDEN),
     Site.MLP_OUTPUT: _STREAM,
     Site.RESIDUAL_SUM: _STREAM,
@@ -141,7 +168,10 @@ class Token:
 
 @dataclass(frozen=True)
 class Block:
-    """One attention sublayer. `heads` query heads share `kv_heads` key/value heads (equal unless grouped)."""
+    """One attention sublayer. `heads` query heads share `kv_heads` key/value heads (equal unless grouped).
+
+    `route` says how it was recorded: `builtin`, `interface` (the model's own fast path), `tracer` or `module`.
+    """
 
     name: str
     heads: int
@@ -150,11 +180,17 @@ class Block:
     key_stream: str
     module: str
     scale: float
+    softcap: float | None = None
+    route: str = "builtin"
 
     @property
     def kind(self) -> str:
         """`self` or `cross`."""
         return self.name.rsplit(".", 1)[-1]
+
+    def shared(self, head: int) -> int:
+        """The key/value head that a query head reads."""
+        return head * self.kv_heads // self.heads
 
 
 @dataclass(frozen=True)
@@ -200,66 +236,6 @@ class PositionalEncoding:
 
 
 @dataclass(frozen=True)
-class Head:
-    """One attention head: what was recorded, and every stage derived from it in float32.
-
-        scores = Q Kᵀ × scale;  masked_scores = scores + bias, −∞ where forbidden;
-        weights = softmax(masked_scores);  context = weights @ value        (Vaswani et al. 2017, eq. 1)
-
-    A query with nothing to attend to gets weights of zero. `model_context` is the context that the model computed.
-    In an edited run `forced_weights` stand in the place of softmax's, and the context is multiplied by `gain`.
-    """
-
-    query: Array
-    key: Array
-    value: Array
-    mask: Mask
-    scale: float
-    model_context: Array
-    bias: Array | None = None
-    query_unrotated: Array | None = None
-    key_unrotated: Array | None = None
-    sink: Array | None = None
-    forced_weights: Array | None = None
-    gain: float = 1.0
-
-    @cached_property
-    def scores(self) -> Array:
-        """Q Kᵀ × scale, before bias and mask; real."""
-        return self.query @ self.key.T * np.float32(self.scale)
-
-    @cached_property
-    def masked_scores(self) -> Array:
-        """What softmax receives: scores + bias, −∞ where attention is forbidden."""
-        biased = self.scores if self.bias is None else self.scores + self.bias
-        return np.where(self.mask, biased, np.float32(-np.inf))
-
-    @cached_property
-    def weights(self) -> Array:
-        """Softmax over keys, in [0, 1]; each row sums to 1, or to 0 where every key is forbidden."""
-        return softmax(self.masked_scores) if self.forced_weights is None else self.forced_weights
-
-    @cached_property
-    def context(self) -> Array:
-        """weights @ value × gain: one vector per query."""
-        return self.weights @ self.value * np.float32(self.gain)
-
-    @property
-    def error(self) -> float:
-        """Largest |context − the model's own context of this head|: the proof that the weights shown are those used."""
-        return float(np.abs(self.context - self.model_context).max(initial=0.0))
-
-
-def softmax(masked_scores: Array) -> Array:
-    """Softmax over the last axis; a row of −∞ gives zeros. NaN stays NaN."""
-    largest = masked_scores.max(axis=-1, keepdims=True)
-    exponentials = np.exp(masked_scores - np.where(np.isneginf(largest), np.float32(0), largest))
-    total = exponentials.sum(axis=-1, keepdims=True)
-    total[total == 0] = 1
-    return exponentials / total
-
-
-@dataclass(frozen=True)
 class Trace:
     """One run, frozen: what was read, what was computed, by which model. Picklable; knows nothing of torch."""
 
@@ -267,7 +243,8 @@ class Trace:
     text: str
     tokens: Mapping[str, tuple[Token, ...]]
     blocks: tuple[Block, ...]
-    arrays: Mapping[tuple[Site, str], NDArray]
+    arrays: Mapping[tuple[Site, str], Any]
+    """NumPy arrays; or, of size n × n, something that gives one head at a time."""
     positions: tuple[PositionalEncoding, ...] = ()
     predictions: tuple[Token, ...] = ()
     """Per position of the predicting stream: the most probable next token."""
@@ -320,7 +297,7 @@ class Trace:
             raise KeyError(
                 f"{site.value} was not recorded at {place!r}; it was at: {', '.join(places) or 'no place'}"
             )
-        return self.arrays[site, place]
+        return np.asarray(self.arrays[site, place])
 
     @property
     def logits(self) -> Array | None:
@@ -330,10 +307,9 @@ class Trace:
     def _head(self, block: Block, head: int) -> Head:
         if not 0 <= head < block.heads:
             raise IndexError(f"no head {head} in {block.name}; it has heads 0 to {block.heads - 1}")
-        shared = head * block.kv_heads // block.heads
+        shared = block.shared(head)
         mask = self.arrays[Site.MASK, block.name]
-        bias = self.arrays.get((Site.BIAS, block.name))
-        forced = self.arrays.get((Site.WEIGHTS, block.name))
+        sink = self.arrays.get((Site.SINK, block.name))
         return Head(
             query=self.arrays[Site.QUERY, block.name][head],
             key=self.arrays[Site.KEY, block.name][shared],
@@ -341,7 +317,18 @@ class Trace:
             mask=mask[min(head, len(mask) - 1)],
             scale=block.scale,
             model_context=self.arrays[Site.CONTEXT, block.name][head],
-            bias=None if bias is None else bias[min(head, len(bias) - 1)],
-            forced_weights=None if forced is None else forced[head],
+            bias=self._of_head(Site.BIAS, block, head),
+            query_unrotated=self._of_head(Site.QUERY_UNROTATED, block, head),
+            key_unrotated=self._of_head(Site.KEY_UNROTATED, block, shared),
+            softcap=block.softcap,
+            sink_score=None if sink is None else float(sink[head]),
+            forced_weights=self._of_head(Site.WEIGHTS, block, head),
             gain=self.gains.get((block.name, head), 1.0),
+            tolerance=TOLERANCES.get(self.model.dtype, TOLERANCE),
+            idle_counts=block.route == "builtin",
         )
+
+    def _of_head(self, site: Site, block: Block, head: int) -> Array | None:
+        """One head's part of an array, which may have one part for all heads; None where it was not recorded."""
+        array = self.arrays.get((site, block.name))
+        return None if array is None else array[min(head, len(array) - 1)]

@@ -65,10 +65,10 @@ def test_ids_outside_the_vocabulary_are_refused(stream, outside):
 
 
 def test_an_unknown_model_is_refused_with_those_there_are():
-    error = refused(record, "gpt-9", "hello")
+    error = refused(record, "builtin/gpt-9", "hello")
     assert type(error) is errors.UnknownModel
-    assert error.facts == {"got": "gpt-9", "known": "builtin/translator, builtin/translator-plain"}
-    assert type(refused(load, "../secret")) is errors.UnknownModel
+    assert error.facts == {"got": "builtin/gpt-9", "known": "builtin/translator, builtin/translator-plain"}
+    assert isinstance(refused(load, "../secret"), errors.ModelError)
 
 
 def test_what_just_fits_is_read():
@@ -94,4 +94,6 @@ def test_every_error_that_is_raised_has_an_id_of_its_own():
 def test_the_tree_of_errors_is_drawn_as_it_is():
     drawn = errors.__doc__ or ""
     for kind in kinds(errors.MicroscopeError):
-        assert kind.__name__ in drawn, f"{kind.__name__} is not in the drawing"
+        assert kind.__name__.startswith("_") or kind.__name__ in drawn, (
+            f"{kind.__name__} is not in the drawing"
+        )

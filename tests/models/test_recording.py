@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models import AXES, Axis, Site, load, record
-from models.builtin.translator import TOKEN_LIMIT
+from models.builtin.translator import TOKEN_LIMIT, Translator
 from models.trace import DERIVED, TOLERANCE
 
 PROJECTIONS = [
@@ -258,6 +258,7 @@ def test_what_is_not_there_is_named(trace):
 @pytest.mark.parametrize("name", ["builtin/translator", "builtin/translator-plain"])
 def test_a_card_counts_the_loaded_model(name):
     model = load(name)
+    assert isinstance(model, Translator)
     sizes = [parameter.shape for parameter in model.transformer.parameters()]
     card = model.card
     assert card.name == name

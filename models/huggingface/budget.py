@@ -1,0 +1,29 @@
+"""What a run keeps beside attention itself, so that a long text does not fill the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from models.huggingface.sites import Wanted
+from models.trace import Site
+
+MEMORY_LIMIT = 32 * 2**20
+"""The most bytes that a run keeps beside attention itself: GPT-2 small keeps everything up to about 80 tokens."""
+
+PRIORITY = (
+    *(Site.ROUTER, Site.RESIDUAL, Site.ATTENTION_OUTPUT, Site.MLP_OUTPUT, Site.QUERY_INPUT),
+    *(Site.NORM, Site.RESIDUAL_SUM, Site.HIDDEN),
+)
+"""What is kept first when not everything fits."""
+
+
+def affordable(
+    wanted: Sequence[Wanted], tokens: int, widths: Mapping[Site, int], d_model: int
+) -> tuple[Wanted, ...]:
+    """The sites that fit into memory for a text of so many tokens: each everywhere or nowhere."""
+    total, chosen = 0, set()
+    for site in PRIORITY:
+        total += sum(want.site is site for want in wanted) * tokens * widths.get(site, d_model) * 4
+        if total <= MEMORY_LIMIT:
+            chosen.add(site)
+    return tuple(want for want in wanted if want.site in chosen)

@@ -1,0 +1,111 @@
+"""From an attention call as the model made it to a `Capture`: one item of the batch, mask and bias told apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from models.huggingface.capture import Capture
+from models.huggingface.interface import Call, Rotation, Watch
+from models.huggingface.rotation import unrotated
+
+SHIFTED = -50.0
+"""Swin adds −100 between regions that its cyclic shift brought together: less than this, and no weight is left."""
+
+
+class Split:
+    """Masks of one run told apart from the bias in them; each once, however many layers share it."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Tensor | None, Tensor | None]] = {}
+        self._causal: dict[tuple[int, int], Tensor] = {}
+
+    def mask_and_bias(self, call: Call) -> tuple[Tensor | None, Tensor | None]:
+        """Who may attend, and what is added: from the mask that the function received and its other arguments."""
+        queries, keys = call.query.shape[2], call.key.shape[2]
+        bias = call.arguments.get("position_bias")
+        if call.mask is None:
+            return (self._triangle(queries, keys, call.query.device) if _is_causal(call) else None), bias
+        if id(call.mask) not in self._known:
+            self._known[id(call.mask)] = _split(call.mask, keys)
+        mask, inside = self._known[id(call.mask)]
+        if inside is not None:
+            bias = inside if bias is None else bias + inside
+        return mask, bias
+
+    def _triangle(self, queries: int, keys: int, device: torch.device) -> Tensor:
+        if (queries, keys) not in self._causal:
+            ones = torch.ones(1, 1, queries, keys, dtype=torch.bool, device=device)
+            self._causal[queries, keys] = ones.tril()
+        return self._causal[queries, keys]
+
+
+def captured(watch: Watch, paths: Mapping[nn.Module, str]) -> list[tuple[Capture, ...]]:
+    """What each call of a run was, in order: one capture, or one per window."""
+    split = Split()
+    counted: Counter[str] = Counter()
+    found = []
+    for call in watch.calls:
+        path = paths.get(call.module, "")
+        found.append(_captures(call, path, counted[path], watch.rotations, split))
+        counted[path] += 1
+    return found
+
+
+def _captures(
+    call: Call, path: str, number: int, rotations: Sequence[Rotation], split: Split
+) -> tuple[Capture, ...]:
+    mask, bias = split.mask_and_bias(call)
+    queries, keys = unrotated(call.query, rotations), unrotated(call.key, rotations)
+    scale = call.arguments.get("scaling")
+    sink = call.arguments.get("s_aux", call.arguments.get("sinks"))
+    return tuple(
+        Capture(
+            module=path,
+            call=number,
+            query=call.query[item],
+            key=call.key[item],
+            value=call.value[item],
+            scale=float(call.query.shape[-1] ** -0.5 if scale is None else scale),
+            context=call.context[item].transpose(0, 1),
+            mask=_item(mask, item),
+            bias=_item(bias, item),
+            softcap=call.arguments.get("softcap"),
+            sink=None if sink is None else sink.flatten(),
+            query_unrotated=_item(queries, item),
+            key_unrotated=_item(keys, item),
+        )
+        for item in range(len(call.query))
+    )
+
+
+def _item(tensor: Tensor | None, item: int) -> Tensor | None:
+    return None if tensor is None else tensor[min(item, len(tensor) - 1)]
+
+
+def _is_causal(call: Call) -> bool:
+    """As sdpa decides it where no mask is given; a model's own eager function does not know the flag."""
+    flag = call.arguments.get("is_causal")
+    flag = getattr(call.module, "is_causal", True) if flag is None else flag
+    return bool(flag) and not call.own and call.query.shape[2] > 1
+
+
+def _split(mask: Tensor, keys: int) -> tuple[Tensor | None, Tensor | None]:
+    """A mask as transformers gives it → (Boolean mask, bias), None where there is neither."""
+    mask = mask[..., :keys]
+    if mask.dtype == torch.bool:
+        return mask, None
+    allowed = mask > torch.finfo(mask.dtype).min / 2
+    bias = mask.masked_fill(~allowed, 0.0)
+    if len(bias) > 1:
+        allowed, bias = _unshifted(allowed, bias)
+    return (None if allowed.all() else allowed), (bias if bias.any() else None)
+
+
+def _unshifted(allowed: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Windows of one image share their bias; what differs from the first window is the mask of the cyclic shift."""
+    shift = bias - bias[:1]
+    return allowed & (shift > SHIFTED), bias[:1]

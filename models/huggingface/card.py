@@ -1,0 +1,66 @@
+"""What a Hugging Face model is, counted from the loaded model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from models.huggingface.assemble import Assembly
+from models.huggingface.dummy import text_config
+from models.huggingface.places import Plan
+from models.trace import ModelCard, Site
+
+
+def model_card(
+    model: Any, name: str, plan: Plan | None = None, seen: Assembly | None = None, positions: str = ""
+) -> ModelCard:
+    """The card: sizes as a dummy forward showed them, the rest from the parameters and the configuration."""
+    config, block = text_config(model), seen.blocks[0] if seen else None
+    query = seen.arrays[Site.QUERY, block.name] if seen and block else None
+    return ModelCard(
+        name=name,
+        architecture=type(model).__name__,
+        kind=_kind(model, plan),
+        layers=sum(plan.depth(tower) for tower in plan.towers) if plan else 0,
+        heads=block.heads if block else 0,
+        kv_heads=block.kv_heads if block else 0,
+        d_model=int(getattr(config, "hidden_size", 0) or 0),
+        d_head=0 if query is None else query.shape[-1],
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        positions=positions,
+        d_hidden=_first(
+            config, "intermediate_size", "n_inner", "ffn_dim", "d_ff", "encoder_ffn_dim", "hidden_dim"
+        ),
+        vocabulary=_first(config, "vocab_size"),
+        context_length=read_limit(model),
+        dtype=str(model.dtype).removeprefix("torch."),
+        revision=str(getattr(config, "_commit_hash", "") or ""),
+    )
+
+
+def read_limit(model: Any) -> int:
+    """The most tokens that a model's positions reach; 0 where there is no such limit."""
+    config = text_config(model)
+    limit = _first(config, "max_position_embeddings")
+    tables = [
+        module
+        for path, module in model.named_modules()
+        if isinstance(module, nn.Embedding) and "position" in path.rsplit(".", 1)[-1]
+    ]
+    offset = next(
+        (table.padding_idx + 1 for table in tables if table.padding_idx and table.num_embeddings == limit), 0
+    )
+    return max(limit - offset, 0)
+
+
+def _kind(model: Any, plan: Plan | None) -> str:
+    if model.config.is_encoder_decoder:
+        return "encoder-decoder"
+    return "+".join(plan.towers) if plan else ""
+
+
+def _first(config: Any, *names: str) -> int:
+    """The first of these settings that is a number."""
+    values = (getattr(config, name, None) for name in names)
+    return next((value for value in values if isinstance(value, int)), 0)

@@ -1,0 +1,146 @@
+"""The hook through which every model that uses transformers' attention interface can be watched.
+
+It is installed once and does nothing while no run is being recorded: then each model gets the very function it asked
+for. While one is, the model still computes with that same function; `Watch` keeps references to what went in and out.
+The configuration of a model is never touched, so recorded and idle requests may share one model.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+Attention = Callable[..., tuple[Tensor, Tensor | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an attention function, as the model made it. All tensors have a batch axis in front."""
+
+    module: nn.Module
+    query: Tensor  # (batch, head, q, d)
+    key: Tensor  # (batch, kv_head, k, d)
+    value: Tensor  # (batch, kv_head, k, d_v)
+    mask: Tensor | None
+    arguments: Mapping[str, Any]
+    context: Tensor  # (batch, q, head, d_v)
+    own: bool
+    """Whether the model's own eager function computed it, which knows no `is_causal`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What a rotary function received and gave back: queries, keys or both."""
+
+    before: tuple[Tensor, ...]
+    after: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskMade:
+    """A mask as transformers made it: the pattern and the padding that were joined in it."""
+
+    mask: Tensor
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What passed an observed module: its first input, its output, and for which type of layer, where that is said."""
+
+    module: nn.Module
+    given: Any
+    output: Any
+    layer_type: str | None
+
+
+@dataclass
+class Watch:
+    """What one run shows: attention calls, rotations, masks, and what passed the observed modules."""
+
+    calls: list[Call] = field(default_factory=list)
+    rotations: list[Rotation] = field(default_factory=list)
+    masks: list[MaskMade] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
+    kept: frozenset[nn.Module] | None = None
+    """The observed modules of which this run keeps what passes them; None: of all."""
+
+
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+_lock = threading.Lock()
+
+
+def current() -> Watch | None:
+    """The watch over this thread's or task's run, if it is being recorded."""
+    return _watch.get()
+
+
+@contextmanager
+def watching(watch: Watch) -> Iterator[Watch]:
+    """Within this block, in this thread or task, attention is recorded by `watch`."""
+    token = _watch.set(watch)
+    try:
+        yield watch
+    finally:
+        _watch.reset(token)
+
+
+def install() -> None:
+    """Put the hook in its place; a second time does nothing."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    with _lock:
+        original = AttentionInterface.get_interface
+        if not hasattr(original, "__wrapped__"):
+            AttentionInterface.get_interface = _hooked(original)
+            for key in ("sdpa", "eager"):
+                AttentionMaskInterface.register(
+                    key, _hooked_mask(AttentionMaskInterface._global_mapping[key])
+                )
+
+
+def _hooked(original: Callable[..., Attention]) -> Callable[..., Attention]:
+    @functools.wraps(original)
+    def get_interface(self: object, attn_implementation: str, default: Attention) -> Attention:
+        function = original(self, attn_implementation, default)
+        watch = _watch.get()
+        if watch is None:
+            return function
+        return functools.partial(_attend, watch, function, function is default)
+
+    return get_interface
+
+
+def _hooked_mask(original: Callable[..., Tensor | None]) -> Callable[..., Tensor | None]:
+    @functools.wraps(original)
+    def make_mask(*args: Any, **arguments: Any) -> Tensor | None:
+        mask, watch = original(*args, **arguments), _watch.get()
+        if watch is not None and mask is not None:
+            watch.masks.append(MaskMade(mask, arguments))
+        return mask
+
+    return make_mask
+
+
+def _attend(  # noqa: PLR0917 -- the signature is transformers'
+    watch: Watch,
+    function: Attention,
+    own: bool,
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None = None,
+    **arguments: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Let the model's function compute, and keep references to what went in and what came out."""
+    context, weights = function(module, query, key, value, attention_mask, **arguments)
+    watch.calls.append(Call(module, query, key, value, attention_mask, arguments, context, own))
+    return context, weights

@@ -1,0 +1,48 @@
+"""Forward hooks that tell the run's watch what a module received and gave back, and do nothing without a run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakSet
+
+from torch import nn
+
+from models.huggingface.interface import Passed, current
+
+_observed: WeakSet[nn.Module] = WeakSet()
+_lock = threading.Lock()
+
+
+def observe(modules: Iterable[nn.Module]) -> None:
+    """From now on every recorded run keeps what passes these modules; each is hooked once."""
+    with _lock:
+        for module in modules:
+            if module not in _observed:
+                module.register_forward_hook(_keep, with_kwargs=True)
+                _observed.add(module)
+
+
+@contextmanager
+def observing_all(model: nn.Module) -> Iterator[None]:
+    """Within this block, what passes any module of the model is kept."""
+    handles = [
+        module.register_forward_hook(_keep, with_kwargs=True)
+        for module in model.modules()
+        if module not in _observed
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _keep(module: nn.Module, args: tuple[Any, ...], arguments: Mapping[str, Any], output: Any) -> None:
+    watch = current()
+    if watch is not None and (watch.kept is None or module in watch.kept):
+        given = args[0] if args else arguments.get("hidden_states", arguments.get("input_ids"))
+        kind = next((value for value in (*args, arguments.get("layer_type")) if isinstance(value, str)), None)
+        watch.passed.append(Passed(module, given, output, kind))

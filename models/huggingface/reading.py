@@ -1,0 +1,158 @@
+"""What a model is given to read: text, ready ids or images, checked before anything runs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.errors import (
+    BadRequest,
+    EmptyText,
+    NoTokenizer,
+    NoTokens,
+    TargetTooLong,
+    TextTooLarge,
+    TextTooLong,
+)
+from models.huggingface.dummy import text_config
+from models.huggingface.tokens import text_tokens
+from models.trace import Token
+
+CHARACTER_LIMIT = 200_000
+"""The longest text that is looked at at all."""
+
+WRITTEN_LIMIT = 64
+"""The most tokens that a decoder writes when no target is given."""
+
+Inputs = dict[str, Any]
+
+
+@dataclass
+class Reader:
+    """Makes the inputs of one model, and the tokens that stand for them."""
+
+    name: str
+    model: Any
+    tokenizer: Any
+    limit: int
+    accepted: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.accepted = frozenset(inspect.signature(self.model.forward).parameters)
+
+    def text(self, text: str) -> tuple[Inputs, tuple[Token, ...]]:
+        """A text as inputs, and its tokens with their places in it.
+
+        Raises:
+            TextError: nothing to read, too long, or no tokenizer.
+            BadRequest: the model reads no text.
+        """
+        if "input_ids" not in self.accepted:
+            raise BadRequest(f"text for {self.name}, which reads {self.model.main_input_name}; give inputs=")
+        if not text.strip():
+            raise EmptyText
+        if len(text) > CHARACTER_LIMIT:
+            raise TextTooLarge(len(text), CHARACTER_LIMIT)
+        read = self._encode(text)
+        ids = read["input_ids"][0].tolist()
+        if not ids:
+            raise NoTokens
+        if self.limit and len(ids) > self.limit:
+            raise TextTooLong(len(ids), self.limit)
+        offsets = read.pop("offset_mapping", None)
+        tokens = text_tokens(ids, self.tokenizer, text, None if offsets is None else offsets[0].tolist())
+        return {key: value for key, value in read.items() if key in self.accepted}, tokens
+
+    def _encode(self, text: str) -> Inputs:
+        if self.tokenizer is None:
+            raise NoTokenizer(self.name)
+        fast = bool(getattr(self.tokenizer, "is_fast", False))
+        try:
+            read = dict(self.tokenizer(text, return_tensors="pt", return_offsets_mapping=fast))
+        except Exception as error:  # tokenizers raise nothing more precise on a text that they cannot cut
+            raise NoTokens from error
+        return read | {"input_ids": read["input_ids"].long()}
+
+    def ready(self, inputs: Mapping[str, Any]) -> tuple[Inputs, tuple[Token, ...]]:
+        """Ready tensors, each with a batch axis of one; ids are checked against the vocabulary.
+
+        Raises:
+            BadRequest: unknown names, a batch of several, ids outside the vocabulary.
+            TextTooLong: more ids than the model reads.
+        """
+        unknown = [name for name in inputs if name not in self.accepted]
+        if unknown or not inputs:
+            known = {"input_ids", "decoder_input_ids", "attention_mask", self.model.main_input_name}
+            listed = ", ".join(sorted(known & self.accepted))
+            raise BadRequest(f"inputs {', '.join(unknown) or 'without anything'}; {self.name} reads {listed}")
+        tensors = {name: self._batch_of_one(name, value) for name, value in inputs.items()}
+        ids = tensors.get("input_ids")
+        if ids is None:
+            return tensors, ()
+        if self.limit and ids.shape[1] > self.limit:
+            raise TextTooLong(ids.shape[1], self.limit)
+        return tensors, text_tokens(ids[0].tolist(), self.tokenizer)
+
+    def _batch_of_one(self, name: str, value: Any) -> Any:
+        if not isinstance(value, Tensor | list | tuple) and not hasattr(value, "__array__"):
+            return value
+        tensor = torch.as_tensor(value)
+        is_ids = name.endswith("input_ids")
+        if (is_ids and tensor.ndim == 1) or (name == "pixel_values" and tensor.ndim == 3):
+            tensor = tensor[None]
+        if len(tensor) != 1 or (is_ids and (tensor.ndim != 2 or not tensor.numel())):
+            raise BadRequest(f"{name} of shape {tuple(tensor.shape)}; wanted a batch of one")
+        if is_ids:
+            self._check_ids(name, tensor)
+            return tensor.long()
+        return tensor.to(self.model.dtype) if tensor.is_floating_point() else tensor
+
+    def _check_ids(self, name: str, ids: Tensor) -> None:
+        size = int(getattr(text_config(self.model), "vocab_size", 0) or 0)
+        if ids.is_floating_point() or not ((ids >= 0) & (ids < size)).all():
+            raise BadRequest(f"{name} outside the vocabulary of {size} tokens")
+
+    def target(self, target: str) -> Tensor:
+        """What the decoder reads for a typed target: the start token, then the target without its end.
+
+        Raises:
+            TargetTooLong: more tokens than the decoder reads.
+            NoTokens: the tokenizer makes nothing of it.
+        """
+        if self.tokenizer is None:
+            raise NoTokenizer(self.name)
+        ids = list(self.tokenizer(text_target=target)["input_ids"])
+        if not ids:
+            raise NoTokens
+        ids = ids[:-1] if ids[-1] == self.tokenizer.eos_token_id else ids
+        if self.limit and len(ids) + 1 > self.limit:
+            raise TargetTooLong(len(ids) + 1, self.limit)
+        start = self.start()
+        return torch.tensor([ids if ids[:1] == [start] else [start, *ids]])
+
+    def start(self) -> int:
+        """The token with which the decoder begins."""
+        config, generation = self.model.config, getattr(self.model, "generation_config", None)
+        known = (
+            getattr(place, name, None)
+            for name in ("decoder_start_token_id", "bos_token_id", "pad_token_id")
+            for place in (generation, config)
+        )
+        return next((int(id) for id in known if isinstance(id, int)), 0)
+
+    def written(self, inputs: Inputs) -> Tensor:
+        """What the decoder itself writes, greedily: the start token and on, without the end token."""
+        if not self.model.can_generate():
+            return torch.tensor([[self.start()]])
+        limit = min(WRITTEN_LIMIT, (self.limit or WRITTEN_LIMIT + 1) - 1)
+        with torch.no_grad():
+            ids = self.model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=limit)[0]
+        ends = self.model.generation_config.eos_token_id
+        ends = ends if isinstance(ends, list) else [ends]
+        last = len(ids) - 1 if len(ids) > 1 and int(ids[-1]) in ends else len(ids)
+        return ids[None, :last]

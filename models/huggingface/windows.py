@@ -1,0 +1,102 @@
+"""Attention inside the windows of an image, put back into the image's order.
+
+Swin attends within windows, each an item of the batch; every second layer first rolls the image by half a window, so
+that a window then holds parts that do not touch, which a mask keeps apart. Here the windows of one call become one
+block over all patches: a query attends to the keys of its window and region, and to nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.huggingface.capture import Capture
+
+
+@dataclass(frozen=True)
+class WindowGrid:
+    """A (head, query, key) array over all patches, kept by windows; one head is made when asked for."""
+
+    windows: NDArray  # (window or 1, head or 1, q, k)
+    order: NDArray[np.int64]  # (window, q): the patch in each place
+    outside: float | bool
+
+    def __len__(self) -> int:
+        return self.windows.shape[1]
+
+    def __getitem__(self, head: int) -> NDArray:
+        count = self.order.size
+        grid = np.full((count, count), self.outside, dtype=self.windows.dtype)
+        for window, patches in enumerate(self.order):
+            grid[np.ix_(patches, patches)] = self.windows[min(window, len(self.windows) - 1), head]
+        return grid
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
+        return np.stack([self[head] for head in range(len(self))]).astype(
+            dtype or self.windows.dtype, copy=bool(copy)
+        )
+
+
+def patch_order(layer: nn.Module, windows: int, size: int) -> Tensor:
+    """(window, place) → patch: the windows of a square image, rolled by the layer's shift, row by row.
+
+    An image that is not square, or that the layer pads, keeps the order of its windows.
+    """
+    side, edge = math.isqrt(windows * size), math.isqrt(size)
+    if side * side != windows * size or edge * edge != size:
+        return torch.arange(windows * size).reshape(windows, size)
+    shift = int(getattr(layer, "shift_size", 0) or 0)
+    patches = torch.arange(side * side).reshape(side, side).roll((-shift, -shift), dims=(0, 1))
+    cut = patches.reshape(side // edge, edge, side // edge, edge).transpose(1, 2)
+    return cut.reshape(windows, size)
+
+
+def joined(captures: Sequence[Capture], order: Tensor) -> Capture:
+    """The captures of all windows as one over all patches, without its mask and bias, which stay in windows."""
+    one = captures[0]
+    back = order.flatten().argsort()
+
+    def join(tensors: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(tensors), dim=1)[:, back]
+
+    return replace(
+        one,
+        query=join([capture.query for capture in captures]),
+        key=join([capture.key for capture in captures]),
+        value=join([capture.value for capture in captures]),
+        context=join([capture.context for capture in captures]),
+        mask=None,
+        bias=None,
+        query_unrotated=None,
+        key_unrotated=None,
+    )
+
+
+def grids(captures: Sequence[Capture], order: Tensor) -> tuple[WindowGrid, WindowGrid | None]:
+    """(mask, bias) of all windows."""
+    shape = (captures[0].query.shape[1], captures[0].key.shape[1])
+    places = order.numpy()
+    allowed = np.stack([_mask(capture, shape) for capture in captures])
+    mask = WindowGrid(allowed, places, False)
+    if captures[0].bias is None:
+        return mask, None
+    biases = [capture.bias for capture in captures if capture.bias is not None]
+    if all(bias.data_ptr() == biases[0].data_ptr() for bias in biases):
+        biases = biases[:1]
+    stacked = np.stack([bias.detach().float().numpy() for bias in biases])
+    return mask, WindowGrid(stacked, places, 0.0)
+
+
+def _mask(capture: Capture, shape: tuple[int, int]) -> NDArray:
+    if capture.mask is None:
+        return np.ones((1, *shape), dtype=np.bool_)
+    mask = capture.mask.numpy()
+    mask = mask.reshape((1,) * (3 - mask.ndim) + mask.shape)
+    return np.broadcast_to(mask, (len(mask), *shape))

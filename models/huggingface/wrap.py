@@ -1,0 +1,199 @@
+"""A transformers model that can be recorded: `wrap` it once, `record` as often and from as many threads as you like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
+
+from torch import Tensor, nn
+
+from models.edits import BUILT
+from models.errors import BadRequest, NoSoftmaxAttention, UnsupportedEdit
+from models.huggingface.assemble import Assembly, array, assembled, never_ahead
+from models.huggingface.budget import affordable
+from models.huggingface.card import model_card, read_limit
+from models.huggingface.interface import Watch, install
+from models.huggingface.listen import Calls, discover, run
+from models.huggingface.observe import observe
+from models.huggingface.patterns import mask_parts
+from models.huggingface.places import Plan, plan
+from models.huggingface.positions import position_modules, positions
+from models.huggingface.reading import Inputs, Reader
+from models.huggingface.rotation import watch_rotations
+from models.huggingface.sites import Wanted, collect, find
+from models.huggingface.tokens import patch_grid, patch_tokens, text_tokens
+from models.recorder import Edit
+from models.trace import PositionalEncoding, Site, Token, Trace
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a first run taught: where attention is, which of it passes the interface by, and where the sites are."""
+
+    plan: Plan
+    traced: frozenset[str]
+    wanted: tuple[Wanted, ...]
+    tokens: int
+    """The longest stream of the first run: what an image always has."""
+
+
+class Wrapped:
+    """A Hugging Face model in memory. It is left as it is: same weights, same configuration, same fast attention."""
+
+    def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "") -> None:
+        install()
+        watch_rotations(model)
+        self.model = model.eval()
+        self.tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
+        self.name = name or model.config.name_or_path or type(model).__name__
+        self.reader = Reader(self.name, model, self.tokenizer, read_limit(model))
+        self.known: Known | None = None
+        self._paths = {module: path for path, module in model.named_modules()}
+        self.card = model_card(model, self.name)
+        shown = discover(model)
+        if shown is not None:
+            self._learn(*shown)
+
+    def _learn(self, watch: Watch, calls: Calls) -> Known:
+        """How this model computes attention, from a first run."""
+        captures = tuple(chain(*calls))
+        if not captures:
+            raise NoSoftmaxAttention(self.name)
+        routes = {capture.module: capture.route for capture in captures}
+        places = plan(self.model, tuple(routes), never_ahead(captures), self._is_encoder_decoder)
+        wanted = find(self.model, places, watch.passed, captures)
+        traced = frozenset(path for path, route in routes.items() if route != "interface")
+        known = Known(places, traced, wanted, max(capture.query.shape[1] for capture in captures))
+        observe(self._modules(wanted))
+        assembly = self._assembled(watch, calls, known)
+        ways = dict.fromkeys(encoding.kind for encoding in self._positions(assembly, watch))
+        self.card = model_card(self.model, self.name, places, assembly, ", ".join(ways) or "none")
+        self.known = known
+        return known
+
+    def _modules(self, wanted: Sequence[Wanted]) -> frozenset[nn.Module]:
+        """The modules to keep an eye on: those of the sites, and those that give positions."""
+        modules = dict(self.model.named_modules())
+        return frozenset((*(modules[want.path] for want in wanted), *position_modules(self.model)))
+
+    def _affordable(self, known: Known, inputs: Inputs) -> tuple[Wanted, ...]:
+        lengths = [value.shape[1] for name, value in inputs.items() if name.endswith("input_ids")]
+        widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model, Site.ROUTER: 1}
+        return affordable(known.wanted, max((*lengths, known.tokens)), widths, self.card.d_model)
+
+    def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
+        assembly = assembled(calls, known.plan, self.model)
+        for site, place, tensor in collect(known.wanted, known.plan, watch.passed, self._paths):
+            assembly.arrays.setdefault((site, place), array(tensor))
+        for site, place, tensor in mask_parts(watch, assembly.blocks, self._paths):
+            assembly.arrays[site, place] = array(tensor)
+        return assembly
+
+    def _positions(self, assembly: Assembly, watch: Watch) -> tuple[PositionalEncoding, ...]:
+        return positions(self.model, assembly, watch.passed, self._paths)
+
+    def record(
+        self,
+        text: str = "",
+        *,
+        target: str | None = None,
+        language: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        edits: Sequence[Edit] = (),
+    ) -> Trace:
+        """One run. Without a target an encoder-decoder's own greedy output is read back in one teacher-forced pass.
+
+        Raises:
+            TextError: nothing to read, too long, no tokenizer.
+            BadRequest: inputs that this model does not read, or a language, which these models do not choose.
+            UnsupportedEdit: any edit.
+        """
+        if language is not None:
+            raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
+        if edits:
+            raise UnsupportedEdit(edits[0], BUILT)
+        given, tokens = self.reader.text(text) if inputs is None else self.reader.ready(inputs)
+        streams = {"encoder" if self._is_encoder_decoder else "text": tokens} if tokens else {}
+        if self._is_encoder_decoder and "decoder_input_ids" in self.reader.accepted:
+            if "decoder_input_ids" not in given:
+                read = self.reader.written(given) if target is None else self.reader.target(target)
+                given["decoder_input_ids"] = read
+            streams["decoder"] = text_tokens(given["decoder_input_ids"][0].tolist(), self.tokenizer)
+        if "use_cache" in self.reader.accepted:
+            given["use_cache"] = False
+        return self._trace(text, given, streams)
+
+    @property
+    def _is_encoder_decoder(self) -> bool:
+        return bool(self.model.config.is_encoder_decoder)
+
+    def _named(self, stream: str, plan: Plan) -> str:
+        """The tower that reads the text."""
+        if self._is_encoder_decoder or stream != "text":
+            return stream
+        return next((tower for tower in plan.towers if tower not in {"vision", "audio"}), "encoder")
+
+    def _trace(self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]]) -> Trace:
+        watch = Watch()
+        if self.known is not None:
+            wanted = self._affordable(self.known, inputs)
+            watch.kept = self._modules(wanted)
+            known = replace(self.known, wanted=wanted)
+            output, calls = run(self.model, inputs, watch, known.traced)
+        else:
+            output, calls = run(self.model, inputs, watch, None)
+            known = self._learn(watch, calls)
+        assembly = self._assembled(watch, calls, known)
+        streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
+        tokens = self._tokens(assembly, streams, inputs)
+        logits = getattr(output, "logits", None)
+        if isinstance(logits, Tensor):
+            logits = logits if logits.ndim == 3 else logits[:, None]
+            assembly.arrays[Site.LOGITS, ""] = array(logits[0])
+        return Trace(
+            model=self.card,
+            text=text,
+            tokens=tokens,
+            blocks=tuple(assembly.blocks),
+            arrays=assembly.arrays,
+            positions=self._positions(assembly, watch),
+            predictions=self._predictions(logits),
+            output=self._output(tokens),
+        )
+
+    def _tokens(
+        self, assembly: Assembly, streams: Mapping[str, tuple[Token, ...]], inputs: Inputs
+    ) -> dict[str, tuple[Token, ...]]:
+        """The tokens of every stream: those that were read where their number fits, else patches or bare numbers."""
+        found = {}
+        for stream, length in assembly.lengths.items():
+            read = streams.get(stream, ())
+            grid = patch_grid(self.model, inputs, length) if "pixel_values" in inputs else None
+            found[stream] = read if len(read) == length else patch_tokens(length, grid)
+        return found
+
+    def _predictions(self, logits: Any) -> tuple[Token, ...]:
+        """The most probable token, or class, of each row of logits."""
+        if not isinstance(logits, Tensor) or logits.ndim != 3:
+            return ()
+        ids, labels = logits[0].argmax(dim=-1).tolist(), self.model.config.id2label or {}
+        if logits.shape[-1] == self.card.vocabulary or logits.shape[-1] != len(labels):
+            return text_tokens(ids, self.tokenizer)
+        return tuple(Token(id, str(labels[id])) for id in ids)
+
+    def _output(self, tokens: Mapping[str, tuple[Token, ...]]) -> str:
+        if self.tokenizer is None or not self._is_encoder_decoder:
+            return ""
+        ids = [token.id for token in tokens.get("decoder", ())]
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def wrap(model: Any, tokenizer: Any = None) -> Wrapped:
+    """A transformers model that is in memory, made recordable; without a tokenizer or processor it takes ids.
+
+    Raises:
+        NoSoftmaxAttention: none of its layers computes softmax attention.
+    """
+    return Wrapped(model, tokenizer)

@@ -10,7 +10,7 @@ from models.builtin.corpus.generator import build
 
 CHECKPOINTS = Path(__file__).parents[2] / "assets" / "checkpoints" / "builtin"
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from models.builtin.corpus.sentence import Links, Sentence, marked
 
 
 def phrases(name: str) -> Iterator[Pair]:
-    """All pairs of the table `seeds` or `everyday` of phrases.toml."""
-    for entry in table("phrases")[name]:
+    """All pairs of `seeds.toml` or `everyday.toml`."""
+    for entry in table(name)[name]:
         yield from _sentence(name, entry).pairs()
 
 

@@ -29,7 +29,7 @@ def say(text: str, *ideas: str, fallback: str = "") -> Word:
 
 
 def marked(text: str, role: str = "") -> Words:
-    """Words written as in `phrases.toml`: word/ideas or word/ideas~letter, every letter one idea of `role`."""
+    """Words written as in `seeds.toml`: word/ideas or word/ideas~letter, every letter one idea of `role`."""
     return [_marked_word(piece, role) for piece in text.split()]
 
 

@@ -28,7 +28,7 @@ LINES = 20
 """So many lines of progress are printed per model."""
 
 WANTED = {
-    "exact.": 0.97, "alignment.tokens": 0.95, "alignment.sentences": 0.90, "antecedent.": 0.95, "flip.": 0.95,
+    "exact.unknown": 0.95, "exact.": 0.97, "alignment.tokens": 0.95, "alignment.sentences": 0.90, "antecedent.": 0.95, "flip.": 0.95,
 }  # fmt: skip
 """What is asked of the guided model, by the beginning of a figure's name."""
 
@@ -136,7 +136,8 @@ def print_table(seconds: float) -> None:
     both = {name: json.loads(figures_file(name).read_text(encoding="utf-8"))["figures"] for name in FOLDERS}
     print(f"\n{'held-out figure':28}{'n':>6}{'guided':>9}{'plain':>9}{'asked':>8}")
     for name, row in both["guided"].items():
-        asked = next((least for start, least in WANTED.items() if name.startswith(start)), None)
+        judged = name != "exact.unseen_order"  # a probe of the reorder sentences, no phenomenon of its own
+        asked = next((least for start, least in WANTED.items() if judged and name.startswith(start)), None)
         mark = "" if asked is None else f"{asked:8.2f}" + ("" if row["value"] >= asked else "  MISSED")
         print(f"{name:28}{row['n']:6}{row['value']:9.3f}{both['plain'][name]['value']:9.3f}{mark}")
     print(f"both models in {seconds:.0f} s")

@@ -33,8 +33,8 @@ from models.trace import Site
 
 GUIDED_HEAD = 0
 SHARES = {
-    "reorder": 0.07, "coref": 0.09, "sense": 0.11, "zh-reorder": 0.18, "svo": 0.24, "copula": 0.12,
-    "phrase": 0.08, "unknown": 0.06, "seeds": 0.025, "everyday": 0.025,
+    "reorder": 0.06, "coref": 0.08, "sense": 0.10, "zh-reorder": 0.16, "svo": 0.26, "copula": 0.12,
+    "phrase": 0.12, "unknown": 0.05, "seeds": 0.025, "everyday": 0.025,
 }  # fmt: skip
 """How often each phenomenon is drawn."""
 LANGUAGES = {"fr": 0.5, "zh": 0.25, "en": 0.25}
@@ -55,7 +55,7 @@ class Recipe:
     smoothing: float = 0.05
     dropout: float = 0.0
     guidance: float = 0.5
-    drop_heads: float = 0.4
+    drop_heads: float = 0.3
     seed: int = 0
 
 

@@ -66,6 +66,7 @@ LESSONS = {
 
 ASKED = {
     **{f"exact.{phenomenon}": 0.97 for phenomenon in PHENOMENA},
+    "exact.unknown": 0.95,  # words the model cannot know: not a phenomenon of the curriculum
     "alignment.tokens": 0.95,
     "alignment.sentences": 0.90,
     "antecedent.coref": 0.95,
@@ -146,7 +147,8 @@ def test_the_plain_translator_translates_as_well_but_its_heads_show_less(measure
     found, _ = measured
     plain, _ = measured_plain
     assert plain["exact.reorder"].value > 0.9
-    assert plain["alignment.tokens"].value < found["alignment.tokens"].value - 0.2
+    assert plain["alignment.tokens"].value < found["alignment.tokens"].value - 0.1
+    assert plain["alignment.sentences"].value < found["alignment.sentences"].value - 0.3
     assert plain["flip.coref"].value < 0.5
 
 

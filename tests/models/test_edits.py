@@ -174,10 +174,14 @@ def test_the_model_forgets_an_edit_at_once():
 def test_an_edited_decoder_reads_what_the_edited_model_writes():
     """Without cross-attention it writes the same of every text."""
     deaf = [ScaleHead(f"decoder.{layer}.cross", head) for layer in range(2) for head in range(4)]
-    one, other = (record("builtin/translator", text, edits=deaf, language="fr") for text in (TEXT, "I eat apples"))
+    one, other = (
+        record("builtin/translator", text, edits=deaf, language="fr") for text in (TEXT, "I eat apples")
+    )
     assert one.edits == tuple(deaf)
     assert one.tokens["decoder"] == other.tokens["decoder"]
-    assert run(target=None).tokens["decoder"] != record("builtin/translator", "I eat apples").tokens["decoder"]
+    assert (
+        run(target=None).tokens["decoder"] != record("builtin/translator", "I eat apples").tokens["decoder"]
+    )
     written = [token.id for token in one.tokens["decoder"]]
     assert [token.id for token in one.predictions[: len(written) - 1]] == written[1:]
 

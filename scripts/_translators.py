@@ -28,7 +28,8 @@ LINES = 20
 """So many lines of progress are printed per model."""
 
 WANTED = {
-    "exact.unknown": 0.95, "exact.": 0.97, "alignment.tokens": 0.95, "alignment.sentences": 0.90, "antecedent.": 0.95, "flip.": 0.95,
+    "exact.unknown": 0.95, "exact.": 0.97,
+    "alignment.tokens": 0.95, "alignment.sentences": 0.90, "antecedent.": 0.95, "flip.": 0.95,
 }  # fmt: skip
 """What is asked of the guided model, by the beginning of a figure's name."""
 

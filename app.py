@@ -98,7 +98,7 @@ def _request(body: bytes) -> Request:
         texts_given = [fields.get(name) for name in ("model", "text", "target", "language")]
         if not all(isinstance(value, str) or value is None for value in texts_given):
             raise ValueError("model, text, target and language are texts")
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise BadRequest(str(error)) from error
     model, text, target, language = texts_given
     if language not in (None, "fr", "zh", "en"):

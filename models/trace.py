@@ -5,7 +5,9 @@ A number is found by *what it is* (a `Site`) and *where it is* (a place):
     place            example              sites
     stream           "encoder"            token_embedding, position_encoding, residual (what enters the first layer)
     layer            "encoder.0"          residual (what leaves the layer)
-    block            "decoder.1.cross"    everything attention computes, its inputs, its weights, its output, its norm
+    block            "decoder.1.cross"    everything attention computes, its inputs, its weights, its output, its norm;
+                                          angle and pair: by how much rotary positions turn which two channels;
+                                          mask = pattern and padding and shift, where a mask has such parts
     feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm
     ""               ""                   logits
 
@@ -52,6 +54,8 @@ class Axis(StrEnum):
     EXPERT = "expert"
     HEAD = "head"
     KV_HEAD = "kv_head"
+    PAIR = "pair"
+    END = "end"
     QUERY = "query"
     KEY = "key"
     POSITION = "position"
@@ -82,6 +86,8 @@ class Site(StrEnum):
 
     QUERY_UNROTATED = "query_unrotated"
     KEY_UNROTATED = "key_unrotated"
+    ANGLE = "angle"
+    PAIR = "pair"
     QUERY = "query"
     KEY = "key"
     VALUE = "value"
@@ -91,6 +97,7 @@ class Site(StrEnum):
     MASK = "mask"
     MASK_PATTERN = "mask_pattern"
     MASK_PADDING = "mask_padding"
+    MASK_SHIFT = "mask_shift"
     MASKED_SCORES = "masked_scores"
     WEIGHTS = "weights"
     CONTEXT = "context"
@@ -124,6 +131,8 @@ AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.OUTPUT_BIAS: (Axis.D_MODEL,),
     Site.QUERY_UNROTATED: (Axis.HEAD, Axis.QUERY, Axis.D_HEAD),
     Site.KEY_UNROTATED: (Axis.KV_HEAD, Axis.KEY, Axis.D_HEAD),
+    Site.ANGLE: (Axis.POSITION, Axis.PAIR),
+    Site.PAIR: (Axis.PAIR, Axis.END),
     Site.QUERY: (Axis.HEAD, Axis.QUERY, Axis.D_HEAD),
     Site.KEY: (Axis.KV_HEAD, Axis.KEY, Axis.D_HEAD),
     Site.VALUE: (Axis.KV_HEAD, Axis.KEY, Axis.D_VALUE),
@@ -133,6 +142,7 @@ AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.MASK: _GRID,
     Site.MASK_PATTERN: _GRID,
     Site.MASK_PADDING: (Axis.KEY,),
+    Site.MASK_SHIFT: _GRID,
     Site.MASKED_SCORES: _GRID,
     Site.WEIGHTS: _GRID,
     Site.CONTEXT: (Axis.HEAD, Axis.QUERY, Axis.D_VALUE),
@@ -156,6 +166,8 @@ class Token:
 
     `unknown` marks a word outside the vocabulary: the model reads its unknown token, the page shows the word.
     `special` marks tokens nobody typed (end of sentence, target language).
+    Tokens of one `group` spell whole characters together, and `whole` is what they spell; `bytes` is what this token
+    stands for in UTF-8. A patch of an image has its `row` and `column` in the image's grid, from 0.
     """
 
     id: int
@@ -164,6 +176,11 @@ class Token:
     end: int = -1
     unknown: bool = False
     special: bool = False
+    group: int = -1
+    whole: str = ""
+    bytes: bytes = b""
+    row: int = -1
+    column: int = -1
 
 
 @dataclass(frozen=True)
@@ -220,6 +237,17 @@ class ModelCard:
     vocabulary: int = 0
     context_length: int = 0
     dtype: str = "float32"
+    device: str = "cpu"
+    memory: int = 0
+    """Bytes of its parameters and buffers."""
+    routes: tuple[str, ...] = ()
+    """How its attention is recorded: `builtin`, `interface`, `tracer`, `module`, `band`."""
+    without: tuple[str, ...] = ()
+    """Layers that have no softmax attention, such as the Mamba layers of a hybrid."""
+    experts: int = 0
+    experts_chosen: int = 0
+    reads: tuple[str, ...] = ("text",)
+    """What it takes: `text`, `image`, both, or something that only `inputs=` can give."""
     revision: str = ""
     guided: tuple[GuidedHead, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
@@ -247,7 +275,9 @@ class Trace:
     """NumPy arrays; or, of size n × n, something that gives one head at a time."""
     positions: tuple[PositionalEncoding, ...] = ()
     predictions: tuple[Token, ...] = ()
-    """Per position of the predicting stream: the most probable next token."""
+    """Per position of the stream `predicting`: the most probable token. Otherwise the most probable class."""
+    predicting: str = "decoder"
+    """The stream whose positions predict; "" where the model predicts one class, or nothing."""
     output: str = ""
     """The decoder's reading as a person would write it, without special tokens."""
     languages: tuple[str, str] | None = None

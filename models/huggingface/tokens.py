@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from models.huggingface.labels import Label, labels
@@ -25,7 +26,15 @@ def _token(label: Label, tokenizer: Any, text: str, place: tuple[int, int]) -> T
     if label.special and not (unknown and typed):
         return Token(label.id, label.text, special=True)
     written = text[start:end] if unknown and typed else label.text
-    return Token(label.id, written, *((start, end) if typed else (-1, -1)), unknown=unknown)
+    return Token(
+        label.id,
+        written,
+        *((start, end) if typed else (-1, -1)),
+        unknown=unknown,
+        group=label.group if label.pieces[1] > 1 else -1,
+        whole=label.whole if label.pieces[1] > 1 else "",
+        bytes=label.bytes,
+    )
 
 
 def patch_grid(model: Any, inputs: Mapping[str, Any], count: int) -> tuple[int, int] | None:
@@ -52,6 +61,7 @@ def patch_tokens(count: int, grid: tuple[int, int] | None) -> tuple[Token, ...]:
         Token(-1, "[CLS]" if place == 0 else f"[{place}]", special=True) for place in range(extra)
     )
     patches = (
-        Token(place, f"{place // columns + 1},{place % columns + 1}") for place in range(rows * columns)
+        Token(place, f"{row + 1},{column + 1}", row=row, column=column)
+        for place, (row, column) in enumerate(product(range(rows), range(columns)))
     )
     return (*leading, *patches)

@@ -149,8 +149,9 @@ class Wrapped:
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         tokens = self._tokens(assembly, streams, inputs)
         logits = getattr(output, "logits", None)
+        in_rows = isinstance(logits, Tensor) and logits.ndim == 3
         if isinstance(logits, Tensor):
-            logits = logits if logits.ndim == 3 else logits[:, None]
+            logits = logits if in_rows else logits[:, None]
             assembly.arrays[Site.LOGITS, ""] = array(logits[0])
         return Trace(
             model=self.card,
@@ -160,6 +161,7 @@ class Wrapped:
             arrays=assembly.arrays,
             positions=self._positions(assembly, watch),
             predictions=self._predictions(logits),
+            predicting=_predicting(tokens, len(logits[0])) if in_rows else "",
             output=self._output(tokens),
         )
 
@@ -188,6 +190,12 @@ class Wrapped:
             return ""
         ids = [token.id for token in tokens.get("decoder", ())]
         return str(self.tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def _predicting(tokens: Mapping[str, tuple[Token, ...]], rows: int) -> str:
+    """The stream with a prediction for each of its tokens; what reads comes last."""
+    fitting = [stream for stream, read in tokens.items() if len(read) == rows]
+    return fitting[-1] if fitting else ""
 
 
 def wrap(model: Any, tokenizer: Any = None) -> Wrapped:

@@ -72,6 +72,7 @@ class Site(StrEnum):
 
     TOKEN_EMBEDDING = "token_embedding"
     POSITION_ENCODING = "position_encoding"
+    SEGMENT_EMBEDDING = "segment_embedding"
     RESIDUAL = "residual"
 
     QUERY_INPUT = "query_input"
@@ -105,6 +106,7 @@ class Site(StrEnum):
     ATTENTION_OUTPUT = "attention_output"
 
     ROUTER = "router"
+    ROUTER_PROBABILITIES = "router_probabilities"
     HIDDEN = "hidden"
     MLP_OUTPUT = "mlp_output"
     RESIDUAL_SUM = "residual_sum"
@@ -119,6 +121,7 @@ _GRID = (Axis.HEAD, Axis.QUERY, Axis.KEY)
 AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.TOKEN_EMBEDDING: _STREAM,
     Site.POSITION_ENCODING: _STREAM,
+    Site.SEGMENT_EMBEDDING: _STREAM,
     Site.RESIDUAL: _STREAM,
     Site.QUERY_INPUT: _STREAM,
     Site.KEY_INPUT: _STREAM,
@@ -149,6 +152,7 @@ AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.CONTEXT: (Axis.HEAD, Axis.QUERY, Axis.D_VALUE),
     Site.ATTENTION_OUTPUT: _STREAM,
     Site.ROUTER: (Axis.POSITION, Axis.EXPERT),
+    Site.ROUTER_PROBABILITIES: (Axis.POSITION, Axis.EXPERT),
     Site.HIDDEN: (Axis.POSITION, Axis.D_HIDDEN),
     Site.MLP_OUTPUT: _STREAM,
     Site.RESIDUAL_SUM: _STREAM,

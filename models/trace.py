@@ -165,6 +165,10 @@ DERIVED = frozenset({Site.SCORES, Site.MASKED_SCORES, Site.WEIGHTS})
 """Sites that are computed from the recorded ones when somebody looks."""
 
 
+HEADS_KEPT = 3_000_000
+"""Of so many (query, key) cells a trace keeps the heads that it derived: all of a sentence, the last few of a page."""
+
+
 @dataclass(frozen=True)
 class PositionalEncoding:
     """How positions enter: `kind` (sinusoidal, learned, rotary, …), its `values` and the place they act on."""
@@ -196,6 +200,14 @@ class Trace:
     edits: tuple[object, ...] = ()
     gains: Mapping[tuple[str, int], float] = field(default_factory=dict)
     """(block, head) → what an edit multiplied the head's context by, where one did."""
+    picture: NDArray[np.uint8] | None = None
+    """(height, width, 3): the image as the model saw it, after resizing and cropping; None without one."""
+    resized: tuple[int, int, int, int] | None = None
+    """Width and height of the image as it was given, then as the model saw it."""
+    patches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Stream of patches → (rows, columns) of their grid."""
+    windows: Mapping[str, NDArray] = field(default_factory=dict)
+    """Block → for each patch the number of the window that it belongs to, where attention stays inside windows."""
     _heads: dict[tuple[str, int], Head] = field(default_factory=dict, repr=False, compare=False)
 
     def block(self, name: str) -> Block:
@@ -216,9 +228,13 @@ class Trace:
             KeyError: no such block.
             IndexError: no such head in it.
         """
-        if (block, head) not in self._heads:
-            self._heads[block, head] = self._head(self.block(block), head)
-        return self._heads[block, head]
+        known = self._heads.get((block, head))
+        if known is None:
+            known = self._heads[block, head] = self._head(self.block(block), head)
+            kept = max(1, HEADS_KEPT // max(known.mask.size, 1))
+            for oldest in list(self._heads)[:-kept]:
+                self._heads.pop(oldest, None)
+        return known
 
     def weights(self, block: str) -> Array:
         """Attention weights of all heads of a block: (head, query, key), in [0, 1]."""

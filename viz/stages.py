@@ -131,6 +131,9 @@ STAGES: tuple[Stage, ...] = (
     Stage("router", "router", (_CHANCES, _ROUTER)),
 )
 
+STANDS_FOR = {"query_made": "query", "key_made": "key", "capped": "scores", "unmasked": "capped"}
+"""What is shown where a model has no such array of its own: the unmasked scores are the scores, without a bias."""
+
 STAGE_IDS = tuple(stage.id for stage in STAGES)
 
 

@@ -283,6 +283,16 @@ class Trace:
     languages: tuple[str, str] | None = None
     """For a translation: from which language into which."""
     edits: tuple[object, ...] = ()
+    picture: NDArray[np.uint8] | None = None
+    """What a vision model saw, before normalization: (height, width, 3)."""
+    resized: tuple[int, int, int, int] | None = None
+    """(width, height) of the image that was given and of what the model saw; None where they are the same."""
+    cropped: bool = False
+    """Whether edges of the image were cut off."""
+    patches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Stream → (rows, columns) of its grid of patches."""
+    windows: Mapping[str, NDArray[np.integer]] = field(default_factory=dict)
+    """Block → (patch,) in the order of the image: patches with the same number lie in the same window and region."""
     gains: Mapping[tuple[str, int], float] = field(default_factory=dict)
     """(block, head) → what an edit multiplied the head's context by, where one did."""
     _heads: dict[tuple[str, int], Head] = field(default_factory=dict, repr=False, compare=False)

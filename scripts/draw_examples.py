@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw
 
@@ -53,10 +54,10 @@ class Canvas:
         one, other = Image.new("RGB", (1, 1), first), Image.new("RGB", (1, 1), last)
         bands = 16
         for band in range(bands):
-            color = Image.blend(one, other, band / (bands - 1)).getpixel((0, 0))
+            color: Any = Image.blend(one, other, band / (bands - 1)).getpixel((0, 0))
             high = top + (bottom - top) * band / bands
             rest = [0, FINER * high, FINER * self._size[0], FINER * bottom]
-            self._draw.rectangle(rest, fill=color)  # pyright: ignore[reportArgumentType] -- an RGB triple
+            self._draw.rectangle(rest, fill=color)
 
     def save(self, path: Path) -> None:
         small = self._image.resize(self._size, Image.Resampling.LANCZOS)

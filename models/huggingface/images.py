@@ -245,4 +245,5 @@ def _plain(settings: Mapping[str, Any]) -> Any:
     known = {
         name: value for name, value in settings.items() if name in PilBackend.valid_kwargs.__annotations__
     }
-    return PilBackend(**(usual | {"resample": Image.Resampling.BILINEAR} | known))
+    merged: dict[str, Any] = usual | {"resample": Image.Resampling.BILINEAR} | known
+    return PilBackend(**merged)

@@ -73,21 +73,27 @@ def first_grids(model: Any, pixel_values: Any) -> tuple[Grid, ...]:
 
 
 def patch_grids(
-    model: Any, pixel_values: Any, lengths: Mapping[str, int], blocks: Sequence[Block], beside: Mapping[str, int]
+    model: Any, pixel_values: Any, lengths: Mapping[str, int], blocks: Sequence[Block]
 ) -> dict[str, Grid]:
-    """Stream → its grid of patches; `beside`: stream → how many tokens of a text may stand before the image in it."""
-    names, found = len(specials(model)), {}
+    """Stream → its grid of patches, for every stream that sees."""
+    if shuffles(model):
+        return {}
+    named, found = len(specials(model)), {}
     candidates = first_grids(model, pixel_values)
     seeing = {block.query_stream for block in blocks if block.query_stream == block.key_stream}
     for stream, length in lengths.items():
         if stream not in seeing or stream.partition(":")[0] in {"text", "decoder", "audio"}:
             continue
-        extras = {0, names, names + beside.get(stream, 0)}
-        fitting = next((grid for grid in candidates if length - grid[0] * grid[1] in extras), None)
+        fitting = next((grid for grid in candidates if length - grid[0] * grid[1] in {0, named}), None)
         if fitting is not None:
             found[stream] = fitting
             candidates = (fitting, ((fitting[0] + 1) // 2, (fitting[1] + 1) // 2))
     return found
+
+
+def shuffles(model: Any) -> bool:
+    """Whether a model puts text and patches into one stream, the patches in an order that it draws anew (ViLT)."""
+    return hasattr(model.config, "max_image_length")
 
 
 def numbered(count: int) -> tuple[Token, ...]:
@@ -95,16 +101,19 @@ def numbered(count: int) -> tuple[Token, ...]:
     return tuple(Token(place, str(place + 1)) for place in range(count))
 
 
-def patch_tokens(count: int, grid: Grid, named: Specials, text: Sequence[Token] = ()) -> tuple[Token, ...]:
+def patch_tokens(count: int, grid: Grid, named: Specials) -> tuple[Token, ...]:
     """Patches by row and column, counted from 1 in their text, with the special tokens around them."""
-    rows, columns = grid
-    extra = count - rows * columns
-    named = named if extra else Specials()
-    before = tuple(text) if extra > len(named) else ()
+    named = named if count > grid[0] * grid[1] else Specials()
     patches = (
         Token(place, f"{row + 1},{column + 1}", row=row, column=column)
-        for place, (row, column) in enumerate(product(range(rows), range(columns)))
+        for place, (row, column) in enumerate(product(range(grid[0]), range(grid[1])))
     )
     leading = (Token(-1, name, special=True) for name in named.leading)
     trailing = (Token(-1, name, special=True) for name in named.trailing)
-    return (*before, *leading, *patches, *trailing)
+    return (*leading, *patches, *trailing)
+
+
+def joined_tokens(count: int, text: Sequence[Token], named: Specials) -> tuple[Token, ...]:
+    """A text and then, in an unknown order, the patches of an image."""
+    leading = tuple(Token(-1, name, special=True) for name in named.leading)
+    return (*text, *leading, *numbered(count - len(text) - len(leading)))

@@ -22,7 +22,7 @@ from models.errors import (
     TextTooLarge,
     TextTooLong,
 )
-from models.huggingface.dummy import alone, text_config
+from models.huggingface.dummy import alone, image_size, text_config
 from models.huggingface.images import Images, Picture, Seen
 from models.huggingface.tokens import text_tokens
 from models.trace import Token
@@ -32,6 +32,9 @@ CHARACTER_LIMIT = 200_000
 
 WRITTEN_LIMIT = 64
 """The most tokens that a decoder writes when no target is given."""
+
+STRETCH = "interpolate_pos_encoding"
+"""How a vision model is told that an image is not of its usual size, where it wants to be told."""
 
 Inputs = dict[str, Any]
 
@@ -68,16 +71,26 @@ class Reader:
             if "pixel_values" in self.accepted and not self.is_enough("input_ids"):
                 raise NeedsImage(self.name)
             return (*self.text(text), None)
-        if "pixel_values" not in self.accepted:
-            raise BadRequest(f"an image for {self.name}, which reads {self.model.main_input_name}")
-        seen = self.images.read(image)
-        given = {name: value for name, value in seen.inputs.items() if name in self.accepted}
+        seen = self._seen(image)
+        given: Inputs = {name: value for name, value in seen.inputs.items() if name in self.accepted}
+        if given["pixel_values"].shape[-2:] != image_size(self.model) and STRETCH in self.accepted:
+            given[STRETCH] = True
         if text.strip():
             read, tokens = self.text(text)
             return given | read, tokens, seen
-        if not self.is_enough("pixel_values"):
+        if self.is_enough("pixel_values"):
+            return given, (), seen
+        if not self.model.can_generate():
             raise NeedsText(self.name)
-        return given, (), seen
+        given["input_ids"] = self.written(given)  # a caption
+        return given, text_tokens(given["input_ids"][0].tolist(), self.tokenizer), seen
+
+    def _seen(self, image: Picture) -> Seen:
+        if "pixel_values" not in self.accepted:
+            raise BadRequest(f"an image for {self.name}, which reads {self.model.main_input_name}")
+        if any(hasattr(self.model.config, name) for name in ("image_token_id", "image_token_index")):
+            raise BadRequest(f"an image for {self.name}, which marks its place in the text; give inputs=")
+        return self.images.read(image)
 
     @cache  # noqa: B019 -- a reader lives as long as its model
     def is_enough(self, name: str) -> bool:

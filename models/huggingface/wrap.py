@@ -20,7 +20,7 @@ from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
-from models.huggingface.patches import numbered, patch_grids, patch_tokens, specials
+from models.huggingface.patches import joined_tokens, numbered, patch_grids, patch_tokens, shuffles, specials
 from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
@@ -157,7 +157,7 @@ class Wrapped:
             known = self._learn(watch, calls)
         assembly = self._assembled(watch, calls, known)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
-        grids = self._patches(assembly, streams, inputs)
+        grids = patch_grids(self.model, inputs.get("pixel_values"), assembly.lengths, assembly.blocks)
         tokens = self._tokens(assembly, streams, grids)
         logits = getattr(output, "logits", None)
         in_rows = isinstance(logits, Tensor) and logits.ndim == 3
@@ -172,7 +172,7 @@ class Wrapped:
             arrays=assembly.arrays,
             positions=self._positions(assembly, watch),
             predictions=self._predictions(logits),
-            predicting=_predicting(tokens, len(logits[0])) if in_rows else "",
+            predicting=_predicting(tokens, len(logits[0])) if in_rows and logits is not None else "",
             output=self._output(tokens),
             picture=seen.picture if seen else None,
             resized=seen.resized if seen else None,
@@ -180,13 +180,6 @@ class Wrapped:
             patches=grids,
             windows=_windows(assembly, grids),
         )
-
-    def _patches(
-        self, assembly: Assembly, streams: Mapping[str, tuple[Token, ...]], inputs: Inputs
-    ) -> dict[str, tuple[int, int]]:
-        """Stream → (rows, columns) of its patches, where an image was read."""
-        beside = {stream: len(tokens) for stream, tokens in streams.items()}
-        return patch_grids(self.model, inputs.get("pixel_values"), assembly.lengths, assembly.blocks, beside)
 
     def _tokens(
         self,
@@ -201,7 +194,9 @@ class Wrapped:
             if len(read) == length:
                 found[stream] = read
             elif stream in grids:
-                found[stream] = patch_tokens(length, grids[stream], specials(self.model), read)
+                found[stream] = patch_tokens(length, grids[stream], specials(self.model))
+            elif read and shuffles(self.model):
+                found[stream] = joined_tokens(length, read, specials(self.model))
             else:
                 found[stream] = numbered(length)
         return found

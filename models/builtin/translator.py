@@ -61,14 +61,17 @@ class Translator:
         language: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         edits: Sequence[Edit] = (),
+        image: object = None,
     ) -> Trace:
         """One run. Without a target the decoder's own greedy translation is read back in one teacher-forced pass.
 
         Raises:
             TextError: nothing to read, nothing known, too long.
-            BadRequest: ids or a language that this model does not have.
+            BadRequest: ids or a language that this model does not have, or an image, which it does not read.
             EditError: an edit this model cannot apply.
         """
+        if image is not None:
+            raise BadRequest(f"an image for {self.card.name}, which reads text")
         source = self._source(text) if inputs is None else self._checked_ids(inputs, "input_ids")
         if inputs is not None and "decoder_input_ids" in inputs:
             read, writes = self._checked_ids(inputs, "decoder_input_ids"), False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from torch import nn
@@ -35,6 +36,7 @@ def model_card(
         vocabulary=_first(config, "vocab_size"),
         context_length=read_limit(model),
         dtype=str(model.dtype).removeprefix("torch."),
+        reads=_reads(model),
         revision=str(getattr(config, "_commit_hash", "") or ""),
     )
 
@@ -52,6 +54,13 @@ def read_limit(model: Any) -> int:
         (table.padding_idx + 1 for table in tables if table.padding_idx and table.num_embeddings == limit), 0
     )
     return max(limit - offset, 0)
+
+
+def _reads(model: Any) -> tuple[str, ...]:
+    """What can be given to it: text, an image, both; else what only `inputs=` can give."""
+    accepted = inspect.signature(model.forward).parameters
+    given = {"text": "input_ids", "image": "pixel_values"}
+    return tuple(kind for kind, name in given.items() if name in accepted) or (str(model.main_input_name),)
 
 
 def _kind(model: Any, plan: Plan | None) -> str:

@@ -26,6 +26,7 @@ from models.errors import (
     UnknownArchitecture,
     UnknownModel,
 )
+from models.huggingface.images import image_processor, sees
 from models.huggingface.wrap import Wrapped
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -57,7 +58,8 @@ def load_pretrained(name: str, offered: Sequence[str] = ()) -> Wrapped:
         raise
     except Exception as error:
         raise _told(name, error, offered) from error
-    return Wrapped(model, _tokenizer(place), name=name)
+    processor = image_processor(place) if sees(model) else None
+    return Wrapped(model, _tokenizer(place), name=name, processor=processor)
 
 
 def _check_folder(name: str, folder: Path) -> None:

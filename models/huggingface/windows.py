@@ -38,6 +38,16 @@ class WindowGrid:
             grid[np.ix_(patches, patches)] = self.windows[min(window, len(self.windows) - 1), head]
         return grid
 
+    def regions(self) -> NDArray[np.int64]:
+        """(patch,): patches with the same number may attend to each other, within a window and its region."""
+        found, count = np.empty(self.order.size, dtype=np.int64), 0
+        for window, patches in enumerate(self.order):
+            mask = self.windows[min(window, len(self.windows) - 1), 0]
+            region = np.unique(mask, axis=0, return_inverse=True)[1].reshape(-1)
+            found[patches] = count + region
+            count += int(region.max()) + 1
+        return found
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         return np.stack([self[head] for head in range(len(self))]).astype(
             dtype or self.windows.dtype, copy=bool(copy)
@@ -45,16 +55,19 @@ class WindowGrid:
 
 
 def patch_order(layer: nn.Module, windows: int, size: int) -> Tensor:
-    """(window, place) → patch: the windows of a square image, rolled by the layer's shift, row by row.
+    """(window, place) → patch: the windows of an image, rolled by the layer's shift, row by row.
 
-    An image that is not square, or that the layer pads, keeps the order of its windows.
+    An image that is neither square nor of the layer's own size, or that the layer pads, keeps the order of its windows.
     """
-    side, edge = math.isqrt(windows * size), math.isqrt(size)
-    if side * side != windows * size or edge * edge != size:
+    edge, side = math.isqrt(size), math.isqrt(windows * size)
+    rows, columns = getattr(layer, "input_resolution", None) or (side, side)
+    if rows * columns != windows * size:
+        rows, columns = side, side
+    if rows * columns != windows * size or edge * edge != size or rows % edge or columns % edge:
         return torch.arange(windows * size).reshape(windows, size)
     shift = int(getattr(layer, "shift_size", 0) or 0)
-    patches = torch.arange(side * side).reshape(side, side).roll((-shift, -shift), dims=(0, 1))
-    cut = patches.reshape(side // edge, edge, side // edge, edge).transpose(1, 2)
+    patches = torch.arange(rows * columns).reshape(rows, columns).roll((-shift, -shift), dims=(0, 1))
+    cut = patches.reshape(rows // edge, edge, columns // edge, edge).transpose(1, 2)
     return cut.reshape(windows, size)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.edits import BUILT
@@ -14,16 +16,19 @@ from models.errors import BadRequest, NoSoftmaxAttention, UnsupportedEdit
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
 from models.huggingface.budget import affordable
 from models.huggingface.card import model_card, read_limit
+from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
+from models.huggingface.patches import joined_tokens, numbered, patch_grids, patch_tokens, shuffles, specials
 from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
 from models.huggingface.sites import Wanted, collect, find
-from models.huggingface.tokens import patch_grid, patch_tokens, text_tokens
+from models.huggingface.tokens import text_tokens
+from models.huggingface.windows import WindowGrid
 from models.recorder import Edit
 from models.trace import PositionalEncoding, Site, Token, Trace
 
@@ -42,13 +47,14 @@ class Known:
 class Wrapped:
     """A Hugging Face model in memory. It is left as it is: same weights, same configuration, same fast attention."""
 
-    def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "") -> None:
+    def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "", processor: Any = None) -> None:
         install()
         watch_rotations(model)
         self.model = model.eval()
-        self.tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
+        self.tokenizer, images = parts(tokenizer)
         self.name = name or model.config.name_or_path or type(model).__name__
-        self.reader = Reader(self.name, model, self.tokenizer, read_limit(model))
+        images = Images(model, processor or images)
+        self.reader = Reader(self.name, model, self.tokenizer, read_limit(model), images)
         self.known: Known | None = None
         self._paths = {module: path for path, module in model.named_modules()}
         self.card = model_card(model, self.name)
@@ -102,11 +108,13 @@ class Wrapped:
         language: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         edits: Sequence[Edit] = (),
+        image: Picture | None = None,
     ) -> Trace:
         """One run. Without a target an encoder-decoder's own greedy output is read back in one teacher-forced pass.
 
         Raises:
             TextError: nothing to read, too long, no tokenizer.
+            ImageError: no image, one that cannot be taken, or no text beside it.
             BadRequest: inputs that this model does not read, or a language, which these models do not choose.
             UnsupportedEdit: any edit.
         """
@@ -114,7 +122,7 @@ class Wrapped:
             raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
         if edits:
             raise UnsupportedEdit(edits[0], BUILT)
-        given, tokens = self.reader.text(text) if inputs is None else self.reader.ready(inputs)
+        given, tokens, seen = self.reader.read(text, inputs, image)
         streams = {"encoder" if self._is_encoder_decoder else "text": tokens} if tokens else {}
         if self._is_encoder_decoder and "decoder_input_ids" in self.reader.accepted:
             if "decoder_input_ids" not in given:
@@ -123,7 +131,7 @@ class Wrapped:
             streams["decoder"] = text_tokens(given["decoder_input_ids"][0].tolist(), self.tokenizer)
         if "use_cache" in self.reader.accepted:
             given["use_cache"] = False
-        return self._trace(text, given, streams)
+        return self._trace(text, given, streams, seen)
 
     @property
     def _is_encoder_decoder(self) -> bool:
@@ -135,7 +143,9 @@ class Wrapped:
             return stream
         return next((tower for tower in plan.towers if tower not in {"vision", "audio"}), "encoder")
 
-    def _trace(self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]]) -> Trace:
+    def _trace(
+        self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]], seen: Seen | None = None
+    ) -> Trace:
         watch = Watch()
         if self.known is not None:
             wanted = self._affordable(self.known, inputs)
@@ -147,7 +157,8 @@ class Wrapped:
             known = self._learn(watch, calls)
         assembly = self._assembled(watch, calls, known)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
-        tokens = self._tokens(assembly, streams, inputs)
+        grids = patch_grids(self.model, inputs.get("pixel_values"), assembly.lengths, assembly.blocks)
+        tokens = self._tokens(assembly, streams, grids)
         logits = getattr(output, "logits", None)
         rows = 0
         if isinstance(logits, Tensor):
@@ -164,17 +175,31 @@ class Wrapped:
             predictions=self._predictions(logits),
             predicting=_predicting(tokens, rows),
             output=self._output(tokens),
+            picture=seen.picture if seen else None,
+            resized=seen.resized if seen else None,
+            cropped=bool(seen and seen.cropped),
+            patches=grids,
+            windows=_windows(assembly, grids),
         )
 
     def _tokens(
-        self, assembly: Assembly, streams: Mapping[str, tuple[Token, ...]], inputs: Inputs
+        self,
+        assembly: Assembly,
+        streams: Mapping[str, tuple[Token, ...]],
+        grids: Mapping[str, tuple[int, int]],
     ) -> dict[str, tuple[Token, ...]]:
         """The tokens of every stream: those that were read where their number fits, else patches or bare numbers."""
         found = {}
         for stream, length in assembly.lengths.items():
             read = streams.get(stream, ())
-            grid = patch_grid(self.model, inputs, length) if "pixel_values" in inputs else None
-            found[stream] = read if len(read) == length else patch_tokens(length, grid)
+            if len(read) == length:
+                found[stream] = read
+            elif stream in grids:
+                found[stream] = patch_tokens(length, grids[stream], specials(self.model))
+            elif read and shuffles(self.model):
+                found[stream] = joined_tokens(length, read, specials(self.model))
+            else:
+                found[stream] = numbered(length)
         return found
 
     def _predictions(self, logits: Any) -> tuple[Token, ...]:
@@ -191,6 +216,16 @@ class Wrapped:
             return ""
         ids = [token.id for token in tokens.get("decoder", ())]
         return str(self.tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def _windows(assembly: Assembly, grids: Mapping[str, tuple[int, int]]) -> dict[str, NDArray[np.int64]]:
+    """Block → the window and region of each of its patches, where attention stays inside windows."""
+    masks = {
+        block.name: assembly.arrays[Site.MASK, block.name]
+        for block in assembly.blocks
+        if block.query_stream in grids
+    }
+    return {name: mask.regions() for name, mask in masks.items() if isinstance(mask, WindowGrid)}
 
 
 def _predicting(tokens: Mapping[str, tuple[Token, ...]], rows: int) -> str:

@@ -78,6 +78,11 @@ def cached(name: str) -> Path | None:
     return folder if weights and all(file.is_file() for file in weights) else None
 
 
+def revision(folder: Path) -> str | None:
+    """The revision that a folder of the hub's cache holds; None for any other folder."""
+    return folder.name if folder.parent.name == "snapshots" else None
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors that a folder's model is made of; those that an index names need not exist.
 
@@ -213,8 +218,8 @@ class _Bar:
     def __init__(self, download: Download, **_: Any) -> None:
         self._download = download
 
-    def update(self, size: float | None = 1) -> None:
-        self._download.advance(int(size or 0))
+    def update(self, size: int | None = 1) -> None:
+        self._download.advance(size or 0)
 
     def __enter__(self) -> _Bar:
         return self

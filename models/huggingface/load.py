@@ -32,7 +32,7 @@ from models.errors import (
     UnknownModel,
 )
 from models.huggingface.device import placed, placement
-from models.huggingface.hub import CONFIG, OTHER_WEIGHTS, Download, cached, listing, weight_files
+from models.huggingface.hub import CONFIG, OTHER_WEIGHTS, Download, cached, listing, revision, weight_files
 from models.huggingface.wrap import Wrapped
 from models.progress import Cancelled, Progress
 
@@ -149,6 +149,7 @@ def _checked(name: str, folder: Path) -> Any:
     size = sum(file.stat().st_size for file in weight_files(folder))
     if size > machine.model_limit():
         raise ModelTooLarge(name, machine.gigabytes(size), machine.gigabytes(machine.model_limit()))
+    config._commit_hash = revision(folder)  # transformers notes it only where it asks the hub itself
     return config
 
 

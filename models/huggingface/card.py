@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
+from itertools import chain
 from typing import Any
 
 from torch import nn
 
 from models.huggingface.assemble import Assembly
+from models.huggingface.device import first_device
 from models.huggingface.dummy import text_config
 from models.huggingface.places import Plan
 from models.trace import ModelCard, Site
@@ -37,8 +40,35 @@ def model_card(
         context_length=read_limit(model),
         dtype=str(model.dtype).removeprefix("torch."),
         reads=_reads(model),
+        device=str(first_device(model)),
+        memory=memory(model),
+        without=without_attention(plan) if plan else (),
         revision=str(getattr(config, "_commit_hash", "") or ""),
     )
+
+
+def memory(model: nn.Module) -> int:
+    """Bytes of its parameters and buffers; what two modules share counts once."""
+    return sum(tensor.nbytes for tensor in chain(model.parameters(), model.buffers()))
+
+
+def without_attention(plan: Plan) -> tuple[str, ...]:
+    """The layers that have no softmax attention, such as the Mamba layers of a hybrid: `decoder.0`."""
+    having = {(place.layers, place.layer) for place in plan.places.values()}
+    return tuple(
+        f"{plan.tower(layers)}.{plan.count(layers, layer, 0)}"
+        for layers, length in plan.lengths.items()
+        for layer in range(length)
+        if layers not in plan.places and (layers, layer) not in having
+    )
+
+
+def layer_kinds(model: nn.Module) -> str:
+    """What its longest list of layers is made of: `24 × MambaBlock`."""
+    lists = (module for module in model.modules() if isinstance(module, nn.ModuleList))
+    layers = max(lists, key=len, default=())
+    kinds = Counter(type(layer).__name__ for layer in layers)
+    return ", ".join(f"{count} × {kind}" for kind, count in kinds.items()) or type(model).__name__
 
 
 def read_limit(model: Any) -> int:

@@ -11,6 +11,7 @@ from torch import nn
 
 from models.huggingface.calls import captured
 from models.huggingface.capture import Capture
+from models.huggingface.device import beside
 from models.huggingface.dummy import dummy_inputs
 from models.huggingface.interface import Watch, watching
 from models.huggingface.observe import observing_all
@@ -38,7 +39,7 @@ def run(
     """
     tracer = tracing(model, traced) if traced or traced is None else nullcontext([])
     with torch.no_grad(), tracer as followed, listening(model, watch) as heard:
-        output = model(**inputs)
+        output = model(**beside(model, inputs))
     known = {call[0].module for call in heard if call}
     both = [*heard, *(call for call in followed if call and call[0].module not in known)]
     if len(both) > len(heard):

@@ -15,7 +15,7 @@ from models.edits import BUILT
 from models.errors import BadRequest, NoSoftmaxAttention, UnsupportedEdit
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
 from models.huggingface.budget import affordable
-from models.huggingface.card import model_card, read_limit
+from models.huggingface.card import layer_kinds, model_card, read_limit
 from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
@@ -66,7 +66,7 @@ class Wrapped:
         """How this model computes attention, from a first run."""
         captures = tuple(chain(*calls))
         if not captures:
-            raise NoSoftmaxAttention(self.name)
+            raise NoSoftmaxAttention(self.name, layer_kinds(self.model))
         routes = {capture.module: capture.route for capture in captures}
         places = plan(self.model, tuple(routes), never_ahead(captures), self._is_encoder_decoder)
         wanted = find(self.model, places, watch.passed, captures)

@@ -6,12 +6,12 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from models.catalog import BUILTIN, Model, load
-from models.errors import BadRequest, StaleKey, UnknownModel
+from models.catalog import Model, is_open, leased, load
+from models.errors import BadRequest, ModelNotOpen, StaleKey
 from models.huggingface.images import Picture
 from models.pictures import PICTURES
 from models.recorder import Edit
@@ -22,6 +22,9 @@ SCHEMA = 1
 
 KEY_LIMIT = 16_000
 """The longest key, in characters, that is made, and that is unpacked at all."""
+
+LENGTH_LIMIT = 1024
+"""The most tokens of a text that has a key, so that its heads can be looked at in a browser."""
 
 UNPACKED_LIMIT = 1 << 20
 """How many bytes a key may unpack to."""
@@ -66,6 +69,8 @@ class Request:
     language: str | None = None
     image: str | None = None
     """What `models.pictures` knows the image by: the digest of an upload, or an example."""
+    dtype: str | None = None
+    """What a Hugging Face model computes in; float32 if not said."""
 
     def __post_init__(self) -> None:
         try:
@@ -89,18 +94,18 @@ class Request:
         return f"{self._digest()}.{spelled}"
 
     @classmethod
-    def from_key(cls, key: str, offered: Collection[str] = BUILTIN) -> Request:
-        """The request that a key was made from, if it is for one of the models offered.
+    def from_key(cls, key: str) -> Request:
+        """The request that a key was made from, if its model is open.
 
         Raises:
             BadRequest: not a key.
-            UnknownModel: for any other model; nothing is loaded.
+            ModelNotOpen: for any other model; nothing is loaded.
             StaleKey: made for another revision of the model, or another schema.
         """
         digest, _, packed = key.partition(".")
         request = cls._unpack(packed)
-        if request.model not in offered:
-            raise UnknownModel(str(request.model), offered)
+        if not is_open(request.model, request.dtype):
+            raise ModelNotOpen(request.model)
         if digest != request._digest():
             raise StaleKey
         return request
@@ -110,14 +115,18 @@ class Request:
 
         Raises:
             ImageGone: its image is no longer kept.
+            TextTooLong: more than `LENGTH_LIMIT` tokens.
             MicroscopeError: whatever the run itself raises.
         """
         image = None if self.image is None else PICTURES.get(self.image)
-        return record(self.model, self.text, target=self.target, language=self.language, image=image)
+        with leased(self.model, self.dtype) as model:
+            model.check_length(self.text, LENGTH_LIMIT)
+            return model.record(self.text, target=self.target, language=self.language, image=image)
 
     def _said(self) -> dict[str, str | None]:
-        """The fields that a key is made of; one of a text alone says nothing of images."""
-        return {name: value for name, value in asdict(self).items() if name != "image" or value is not None}
+        """The fields that a key is made of; one of a text alone says nothing of images or of a dtype."""
+        later = ("image", "dtype")
+        return {name: value for name, value in asdict(self).items() if name not in later or value is not None}
 
     @classmethod
     def _unpack(cls, packed: str) -> Request:
@@ -134,5 +143,5 @@ class Request:
             raise BadRequest("not a key of a run") from error
 
     def _digest(self) -> str:
-        said = json.dumps([SCHEMA, load(self.model).card.revision, self._said()], sort_keys=True)
+        said = json.dumps([SCHEMA, load(self.model, self.dtype).card.revision, self._said()], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()[:16]

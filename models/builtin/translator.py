@@ -86,6 +86,9 @@ class Translator:
             logits = self.transformer(_ids(source), _ids(read))
         return self._trace(text, {"encoder": source, "decoder": read}, recorder, logits, tuple(edits))
 
+    def check_length(self, text: str, limit: int) -> None:
+        """Nothing to refuse here: this model's own limit, checked when it reads, is lower."""
+
     def _source(self, text: str) -> tuple[Token, ...]:
         words = self._words(text)
         if not words:
@@ -265,6 +268,8 @@ def _card(name: str, transformer: Transformer, config: Mapping[str, Any]) -> Mod
         d_hidden=sizes.d_hidden,
         vocabulary=sizes.vocabulary,
         context_length=TOKEN_LIMIT,
+        memory=sum(parameter.nbytes for parameter in transformer.parameters()),
+        routes=("builtin",),
         revision=str(config.get("revision", "")),
         guided=tuple(GuidedHead(**head) for head in config.get("guided", ())),
         pairs=PAIRS,

@@ -130,6 +130,17 @@ class Reader:
         tokens = text_tokens(ids, self.tokenizer, text, None if offsets is None else offsets[0].tolist())
         return {key: value for key, value in read.items() if key in self.accepted}, tokens
 
+    def check_length(self, text: str, limit: int) -> None:
+        """Refuse a text of more than so many tokens.
+
+        Raises:
+            TextTooLong: it has more.
+        """
+        if self.tokenizer is not None and len(text) > limit // 8:  # a letter is at most a few tokens
+            count = len(self._encode(text[:CHARACTER_LIMIT])["input_ids"][0])
+            if count > limit:
+                raise TextTooLong(count, limit)
+
     def _encode(self, text: str) -> Inputs:
         if self.tokenizer is None:
             raise NoTokenizer(self.name)

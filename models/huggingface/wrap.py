@@ -133,6 +133,14 @@ class Wrapped:
             given["use_cache"] = False
         return self._trace(text, given, streams, seen)
 
+    def check_length(self, text: str, limit: int) -> None:
+        """Refuse a text of more than so many tokens, before anything is computed.
+
+        Raises:
+            TextTooLong: it has more.
+        """
+        self.reader.check_length(text, limit)
+
     @property
     def _is_encoder_decoder(self) -> bool:
         return bool(self.model.config.is_encoder_decoder)

@@ -75,11 +75,11 @@ class Page {
 
   build() {
     const part = (/** @type {string} */ tag, /** @type {string} */ name) => h(tag, { class: name });
-    const [top, sentence, presets, notices, strips] = ["topbar", "sentence", "presets", "notices", "strips"].map((name) => part("div", name));
+    const [top, sentence, presets, notices, strips, pictures] = ["topbar", "sentence", "presets", "notices", "strips", "pictures"].map((name) => part("div", name));
     const stages = h("div", { class: "stages", role: "tablist" });
     const [heads, figure, explain, lines, bars] = [["nav", "heads"], ["section", "figure"], ["section", "explain"], ["section", "lines"], ["section", "bars"]].map(([tag, name]) => part(tag, name));
     const main = h("main", {}, strips, stages, figure, h("div", { class: "below" }, lines, bars));
-    this.root.append(top, sentence, presets, notices, h("div", { class: "body" }, heads, main, explain));
+    this.root.append(top, sentence, presets, notices, h("div", { class: "body" }, h("div", { class: "left" }, pictures, heads), main, explain));
     const { store, words, data } = this;
     const tried = (/** @type {() => any} */ action) => this.tried(action);
     const run = (/** @type {any} */ request) => this.run(request, {});
@@ -90,7 +90,7 @@ class Page {
     new Sentence(sentence, store, words, { run, upload: (file) => this.tried(() => this.upload(file)) });
     new Presets(presets, store, words, (preset) => this.choose(preset));
     new Notices(notices, store, words, dialog);
-    new TokenStrips(strips, store, words);
+    new TokenStrips(strips, pictures, store, words);
     new StageStrip(stages, store, words).draw();
     new Heads(heads, store, words);
     new Figure(figure, store, words);

@@ -3,12 +3,14 @@
 A number is found by *what it is* (a `Site`) and *where it is* (a place):
 
     place            example              sites
-    stream           "encoder"            token_embedding, position_encoding, residual (what enters the first layer)
+    stream           "encoder"            token_embedding, position_encoding, segment_embedding,
+                                          residual (what enters the first layer)
     layer            "encoder.0"          residual (what leaves the layer)
     block            "decoder.1.cross"    everything attention computes, its inputs, its weights, its output, its norm;
                                           angle and pair: by how much rotary positions turn which two channels;
                                           mask = pattern and padding and shift, where a mask has such parts
-    feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm
+    feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm; router and router_probabilities:
+                                          each expert's weight for each token, 0 where not chosen, and before choosing
     ""               ""                   logits
 
 The recorder keeps what is of size n × d. Everything of size n × n is derived here, per head, in float32, when it
@@ -71,6 +73,7 @@ class Site(StrEnum):
 
     TOKEN_EMBEDDING = "token_embedding"
     POSITION_ENCODING = "position_encoding"
+    SEGMENT_EMBEDDING = "segment_embedding"
     RESIDUAL = "residual"
 
     QUERY_INPUT = "query_input"
@@ -104,6 +107,7 @@ class Site(StrEnum):
     ATTENTION_OUTPUT = "attention_output"
 
     ROUTER = "router"
+    ROUTER_PROBABILITIES = "router_probabilities"
     HIDDEN = "hidden"
     MLP_OUTPUT = "mlp_output"
     RESIDUAL_SUM = "residual_sum"
@@ -118,6 +122,7 @@ _GRID = (Axis.HEAD, Axis.QUERY, Axis.KEY)
 AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.TOKEN_EMBEDDING: _STREAM,
     Site.POSITION_ENCODING: _STREAM,
+    Site.SEGMENT_EMBEDDING: _STREAM,
     Site.RESIDUAL: _STREAM,
     Site.QUERY_INPUT: _STREAM,
     Site.KEY_INPUT: _STREAM,
@@ -148,6 +153,7 @@ AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.CONTEXT: (Axis.HEAD, Axis.QUERY, Axis.D_VALUE),
     Site.ATTENTION_OUTPUT: _STREAM,
     Site.ROUTER: (Axis.POSITION, Axis.EXPERT),
+    Site.ROUTER_PROBABILITIES: (Axis.POSITION, Axis.EXPERT),
     Site.HIDDEN: (Axis.POSITION, Axis.D_HIDDEN),
     Site.MLP_OUTPUT: _STREAM,
     Site.RESIDUAL_SUM: _STREAM,

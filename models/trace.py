@@ -3,12 +3,14 @@
 A number is found by *what it is* (a `Site`) and *where it is* (a place):
 
     place            example              sites
-    stream           "encoder"            token_embedding, position_encoding, residual (what enters the first layer)
+    stream           "encoder"            token_embedding, position_encoding, segment_embedding,
+                                          residual (what enters the first layer)
     layer            "encoder.0"          residual (what leaves the layer)
     block            "decoder.1.cross"    everything attention computes, its inputs, its weights, its output, its norm;
                                           angle and pair: by how much rotary positions turn which two channels;
                                           mask = pattern and padding and shift, where a mask has such parts
-    feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm
+    feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm; router and router_probabilities:
+                                          each expert's weight for each token, 0 where not chosen, and before choosing
     ""               ""                   logits
 
 The recorder keeps what is of size n × d. Everything of size n × n is derived here, per head, in float32, when it

@@ -26,7 +26,7 @@ from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
-from models.huggingface.sites import Wanted, collect, find
+from models.huggingface.study import Study, fill, study
 from models.huggingface.tokens import text_tokens
 from models.huggingface.windows import WindowGrid
 from models.recorder import Edit
@@ -39,7 +39,7 @@ class Known:
 
     plan: Plan
     traced: frozenset[str]
-    wanted: tuple[Wanted, ...]
+    study: Study
     tokens: int
     """The longest stream of the first run: what an image always has."""
 
@@ -69,36 +69,36 @@ class Wrapped:
             raise NoSoftmaxAttention(self.name, layer_kinds(self.model))
         routes = {capture.module: capture.route for capture in captures}
         places = plan(self.model, tuple(routes), never_ahead(captures), self._is_encoder_decoder)
-        wanted = find(self.model, places, watch.passed, captures)
+        found = study(self.model, places, watch.passed, calls)
         traced = frozenset(path for path, route in routes.items() if route != "interface")
-        known = Known(places, traced, wanted, max(capture.query.shape[1] for capture in captures))
-        observe(self._modules(wanted))
+        known = Known(places, traced, found, max(capture.query.shape[1] for capture in captures))
+        observe(self._modules(found))
         assembly = self._assembled(watch, calls, known)
-        ways = dict.fromkeys(encoding.kind for encoding in self._positions(assembly, watch))
-        self.card = model_card(self.model, self.name, places, assembly, ", ".join(ways) or "none")
+        self.card = model_card(self.model, self.name, places, assembly, self._positions(assembly, watch, known))
         self.known = known
         return known
 
-    def _modules(self, wanted: Sequence[Wanted]) -> frozenset[nn.Module]:
+    def _modules(self, found: Study) -> frozenset[nn.Module]:
         """The modules to keep an eye on: those of the sites, and those that give positions."""
         modules = dict(self.model.named_modules())
-        return frozenset((*(modules[want.path] for want in wanted), *position_modules(self.model)))
+        return frozenset((*(modules[path] for path in found.paths), *position_modules(self.model)))
 
-    def _affordable(self, known: Known, inputs: Inputs) -> tuple[Wanted, ...]:
+    def _affordable(self, known: Known, inputs: Inputs) -> Study:
         lengths = [value.shape[1] for name, value in inputs.items() if name.endswith("input_ids")]
-        widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model, Site.ROUTER: 1}
-        return affordable(known.wanted, max((*lengths, known.tokens)), widths, self.card.d_model)
+        widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model}
+        widths |= dict.fromkeys((Site.ROUTER, Site.ROUTER_PROBABILITIES), self.card.experts)
+        kept = affordable(known.study.wanted, max((*lengths, known.tokens)), widths, self.card.d_model)
+        return replace(known.study, wanted=kept)
 
     def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
         assembly = assembled(calls, known.plan, self.model)
-        for site, place, tensor in collect(known.wanted, known.plan, watch.passed, self._paths):
-            assembly.arrays.setdefault((site, place), array(tensor))
+        fill(assembly, known.study, watch, self.model, self._paths)
         for site, place, tensor in mask_parts(watch, assembly.blocks, self._paths):
             assembly.arrays[site, place] = array(tensor)
         return assembly
 
-    def _positions(self, assembly: Assembly, watch: Watch) -> tuple[PositionalEncoding, ...]:
-        return positions(self.model, assembly, watch.passed, self._paths)
+    def _positions(self, assembly: Assembly, watch: Watch, known: Known) -> tuple[PositionalEncoding, ...]:
+        return positions(self.model, assembly, watch.passed, self._paths, known.study.entrances)
 
     def record(
         self,
@@ -156,9 +156,8 @@ class Wrapped:
     ) -> Trace:
         watch = Watch()
         if self.known is not None:
-            wanted = self._affordable(self.known, inputs)
-            watch.kept = self._modules(wanted)
-            known = replace(self.known, wanted=wanted)
+            known = replace(self.known, study=self._affordable(self.known, inputs))
+            watch.kept = self._modules(known.study)
             output, calls = run(self.model, inputs, watch, known.traced)
         else:
             output, calls = run(self.model, inputs, watch, None)
@@ -179,7 +178,7 @@ class Wrapped:
             tokens=tokens,
             blocks=tuple(assembly.blocks),
             arrays=assembly.arrays,
-            positions=self._positions(assembly, watch),
+            positions=self._positions(assembly, watch, known),
             predictions=self._predictions(logits),
             predicting=_predicting(tokens, rows),
             output=self._output(tokens),

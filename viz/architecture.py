@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.trace import Block, Head, Site, Token, Trace
 from viz.selection import Fact, Selection
@@ -71,27 +72,41 @@ def _rotation(trace: Trace, head: Head, at: Selection) -> Facts:
     if found is None or before is None or key is None or (Site.ANGLE, at.block) not in trace.arrays:
         return {}
     number, end = found
-    pairs, table = trace.array(Site.PAIR, at.block), trace.array(Site.ANGLE, at.block)
-    ends, angles, on_a_line = pairs[number], table[:, number].astype(float), is_line(table)
-    length = np.linalg.norm(before[at.query, ends].astype(float))
-    frequency = wrapped(angles[1] - angles[0]) if len(angles) > 1 else 0.0
-    turn = (at.query - at.key) * frequency if on_a_line else wrapped(angles[at.query] - angles[at.key])
+    pairs = trace.array(Site.PAIR, at.block)
+    ends, row = pairs[number], before[at.query].astype(float)
+    length, turned = (float(np.linalg.norm(vector[ends])) for vector in (row, head.query[at.query].astype(float)))
     return {
         "pairs": len(pairs),
         "pair": number,
         "first_channel": int(ends[0]),
         "second_channel": int(ends[1]),
-        "angle": float(angles[at.query]),
-        "turn": turn,
-        "stretch": float(np.linalg.norm(head.query[at.query, ends].astype(float)) / length) if length else 1.0,
-        "query_before": float(before[at.query, at.channel]),
-        "other_before": float(before[at.query, ends[1 - end]]),
-        "product_before": float(before[at.query].astype(float) @ key[at.key]),
-        **({"frequency": frequency} if on_a_line else {}),
+        "stretch": turned / length if length else 1.0,
+        "query_before": float(row[at.channel]),
+        "other_before": float(row[ends[1 - end]]),
+        "product_before": float(row @ key[at.key]),
+    } | _angles(trace.array(Site.ANGLE, at.block), number, at)
+
+
+def _angles(table: NDArray, number: int, at: Selection) -> Facts:
+    """The angle of the query's position, and how far it is turned against the key's, from (position, pair) angles.
+
+    Along a text the angle grows by one `frequency` per position, so it is told with the whole turns that a table from
+    −π to π leaves out. On a grid it stays as it is.
+    """
+    angles = table[:, number].astype(float)
+    if not is_line(table):
+        return {"angle": float(angles[at.query]), "turn": _wrapped(angles[at.query] - angles[at.key])}
+    steps = np.diff(angles)
+    frequency = float(np.arctan2(np.sin(steps).sum(), np.cos(steps).sum()))
+    expected = angles[0] + at.query * frequency
+    return {
+        "angle": float(expected + _wrapped(angles[at.query] - expected)),
+        "frequency": frequency,
+        "turn": (at.query - at.key) * frequency,
     }
 
 
-def wrapped(angle: float) -> float:
+def _wrapped(angle: float) -> float:
     """The same direction as an angle in [−π, π)."""
     return float((angle + np.pi) % (2 * np.pi) - np.pi)
 

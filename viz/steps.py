@@ -59,7 +59,8 @@ def settled(trace: Trace, head: Head, at: Selection) -> Selection:
         raise IndexError(f"no channel {at.channel}; the vectors have {max(d_head, d_value)}")
     width = min(d_head, d_value) if at.stage == "qkv" else d_value if at.stage == "context" else d_head
     channel = min(at.channel, width - 1)
-    if at.stage == "rotation" and turned_pair(trace, at.block, channel) is None:
+    is_turned = (Site.PAIR, at.block) not in trace.arrays or turned_pair(trace, at.block, channel) is not None
+    if at.stage == "rotation" and not is_turned:
         channel = int(trace.array(Site.PAIR, at.block)[0, 0])
     return replace(at, channel=channel)
 

@@ -16,6 +16,9 @@ from models.trace import Block, Site, Trace
 CLOSE = 1e-3
 """How near two numbers must be, relative to their size, to be called the same."""
 
+EVEN = 0.05
+"""How near two turns, in radians, must be to be called the same: angles are measured from rounded numbers."""
+
 MASK_KINDS = ("open", "causal", "sliding", "chunked", "windows", "other")
 
 
@@ -86,7 +89,7 @@ def is_line(angles: NDArray) -> bool:
     On the patches of an image they do not: some pairs count rows and some columns.
     """
     steps = np.exp(1j * np.diff(angles.astype(float), axis=0))
-    return bool(np.abs(steps - steps[:1]).max(initial=0.0) < CLOSE)
+    return bool(np.abs(steps - steps[:1]).max(initial=0.0) < EVEN)
 
 
 def is_added(trace: Trace, stream: str) -> bool:
@@ -143,7 +146,7 @@ def _projections(trace: Trace, block: Block) -> str:
 
 
 def _rotation(trace: Trace, block: Block) -> str:
-    return "rotation" if is_line(trace.arrays[Site.ANGLE, block.name]) else "rotation_grid"
+    return "rotation" if is_line(trace.array(Site.ANGLE, block.name)) else "rotation_grid"
 
 
 def _scale(trace: Trace, block: Block) -> str:

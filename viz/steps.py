@@ -41,9 +41,11 @@ def facts(trace: Trace, at: Selection) -> dict[str, Fact]:
     )
 
 
-def arguments(text: str, target: str | None = None, language: str | None = None) -> str:
+def arguments(
+    text: str, target: str | None = None, language: str | None = None, image: str | None = None
+) -> str:
     """The fact `arguments_literal`: what `record` was given besides the model, as Python source."""
-    named = {"target": target, "language": language}
+    named = {"target": target, "language": language, "image": image}
     return ", ".join((repr(text), *(f"{name}={value!r}" for name, value in named.items() if value is not None)))
 
 

@@ -11,12 +11,15 @@
     │   ├── EmptyText            ├── TextTooLarge (characters)
     │   ├── OnlyUnknownWords     ├── TargetTooLong        ├── NoTokenizer
     │   ├── TextTooLong (tokens) ├── TargetOnlyUnknown    └── NoTokens
+    ├── ImageError
+    │   ├── NotAnImage           ├── NeedsImage
+    │   └── ImageTooLarge        └── NeedsText
     ├── EditError
     │   ├── UnsupportedEdit
     │   └── EditOutOfRange
     └── RequestError
         ├── BadRequest           ├── StaleKey
-        └── ServerBusy
+        └── ServerBusy           └── ImageGone
 
 Each has an `id`, under which `assets/texts/errors.toml` holds its message in both languages, and `facts` that fill it.
 The English message here says the same to a person in Python: what, got, wanted, what to do.
@@ -59,6 +62,20 @@ class _OneModel(ModelError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name!r}: {self.said}", got=name)
+
+
+class ModelNotOpen(_OneModel):
+    """A model that could be opened, and is not, or no longer."""
+
+    id = "model_not_open"
+    said = "not open, or no longer; open it again"
+
+
+class NotOffered(_OneModel):
+    """A model that this server does not open for anybody."""
+
+    id = "not_offered"
+    said = "this server opens models of the Hugging Face hub only, no folders; choose one of those"
 
 
 class NoNetwork(_OneModel):
@@ -259,6 +276,50 @@ class NoTokens(TextError):
         super().__init__("the tokenizer makes no token of this text; type something else")
 
 
+class ImageError(MicroscopeError):
+    """About an image."""
+
+
+class NotAnImage(ImageError):
+    """Something that cannot be opened as an image: another kind of file, or a broken one."""
+
+    id = "not_an_image"
+
+    def __init__(self) -> None:
+        super().__init__("this cannot be opened as an image; give a whole PNG, JPEG, WebP, GIF, BMP or TIFF")
+
+
+class ImageTooLarge(ImageError):
+    """More bytes or pixels than are looked at; `got` and `limit` come with their unit."""
+
+    id = "image_too_large"
+
+    def __init__(self, got: str, limit: str) -> None:
+        super().__init__(
+            f"the image has {got}, or would have once resized; at most {limit}; make it smaller or less long",
+            got=got,
+            limit=limit,
+        )
+
+
+class NeedsImage(ImageError):
+    """A model that sees, and nothing to look at."""
+
+    id = "needs_image"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} reads an image; give image=", got=name)
+
+
+class NeedsText(ImageError):
+    """A model that reads a text beside the image, and no text."""
+
+    id = "needs_text"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} reads a text beside the image; give both", got=name)
+
+
 class EditError(MicroscopeError):
     """About an edit."""
 
@@ -313,3 +374,12 @@ class ServerBusy(RequestError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} requests are waiting already; try again in a moment", limit=limit)
+
+
+class ImageGone(RequestError):
+    """An uploaded image that is no longer kept."""
+
+    id = "image_gone"
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"the image {got} is no longer here; upload it again", got=got)

@@ -64,6 +64,11 @@ def network() -> bool:
         return _known[2]
 
 
+def endpoint() -> str:
+    """Where models are asked for: the hub, or the mirror that `HF_ENDPOINT` names."""
+    return str(constants.ENDPOINT)
+
+
 def is_local(id: str) -> bool:
     """Whether the hub's cache on this machine holds a model with all its weights, so that it opens offline."""
     return cached(id) is not None

@@ -31,8 +31,10 @@ FACTS = WORDS | COUNTS | MEASURES
 """Everything that a text about a selection may say of it (`viz.steps.facts`)."""
 
 ERROR_FACTS: Mapping[str, frozenset[str]] = {
-    "text_too_long": frozenset({"got", "limit"}),
-    "text_too_large": frozenset({"got", "limit"}),
+    **dict.fromkeys(("text_too_long", "text_too_large", "image_too_large"), frozenset({"got", "limit"})),
+    **dict.fromkeys(("needs_image", "needs_text", "image_gone"), frozenset({"got"})),
+    **dict.fromkeys(("model_not_open", "not_offered", "opening_cancelled"), frozenset({"got"})),
+    "resized": frozenset({"got", "seen"}),
     "only_unknown": frozenset({"words"}),
     "target_too_long": frozenset({"got", "limit"}),
     "target_only_unknown": frozenset({"words"}),

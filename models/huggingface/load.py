@@ -33,6 +33,7 @@ from models.errors import (
 )
 from models.huggingface.device import placed, placement
 from models.huggingface.hub import CONFIG, OTHER_WEIGHTS, Download, cached, listing, revision, weight_files
+from models.huggingface.images import image_processor, sees
 from models.huggingface.wrap import Wrapped
 from models.progress import Cancelled, Progress
 
@@ -93,7 +94,8 @@ def load_pretrained(
         progress.enter("loading")
         model = _model(name, str(folder), config, dtype)
         progress.check()
-        wrapped = Wrapped(placed(model), _tokenizer(str(folder)), name=name)
+        processor = image_processor(str(folder)) if sees(model) else None
+        wrapped = Wrapped(placed(model), _tokenizer(str(folder)), name=name, processor=processor)
         progress.check()
     except (ModelError, Cancelled):
         raise

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from models.huggingface.capture import Capture, Route
+from models.huggingface.interface import Rotation
+from models.huggingface.rotation import unrotated
 from models.huggingface.tracer_graph import FORBIDDEN, SHUT, Part, Scores
 
 Split = Callable[[Tensor, float], tuple[Tensor | None, Tensor | None]]
@@ -71,6 +73,14 @@ def split(tensor: Tensor, factor: float) -> tuple[Tensor | None, Tensor | None]:
     allowed = added > (lowest if two_valued else FORBIDDEN)
     bias = added.masked_fill(~allowed, 0.0)
     return allowed, (bias if bool(bias.any()) else None)
+
+
+def with_unrotated(capture: Capture, rotations: Sequence[Rotation]) -> Capture:
+    """The capture with its queries and keys as they were before these rotations, if they are theirs."""
+    query, key = (unrotated(tensor[None], rotations) for tensor in (capture.query, capture.key))
+    if query is None or key is None:
+        return capture
+    return replace(capture, query_unrotated=query[0], key_unrotated=key[0])
 
 
 def storages(found: Sequence[Capture]) -> set[int]:

@@ -8,6 +8,7 @@ import { Data, Refusal } from "./data.js";
 import { Dialogs } from "./dialogs.js";
 import { h } from "./dom.js";
 import { Explanation } from "./explain.js";
+import { ranked, row } from "./facts.js";
 import { Figure } from "./figure.js";
 import { Heads } from "./heads.js";
 import { Bars, Lines } from "./lines.js";
@@ -39,6 +40,9 @@ function remembered() {
     return {};
   }
 }
+
+/** The key with the most weight in a row, the first one left out, which many heads look at for want of anything better. @param {import("./store.js").Tensor} weights @param {number} query */
+const telling = (weights, query) => ranked(row(weights, query)).find((key) => key > 0) ?? 0;
 
 class Page {
   /** @param {HTMLElement} root @param {Data} data @param {any} config */
@@ -163,6 +167,7 @@ class Page {
       const picture = manifest.image ? this.data.bundle(manifest.key, "picture") : null;
       const [arrays, thumbnails, seen] = await Promise.all([this.arrays(manifest, selection), this.data.bundle(manifest.key, "thumbnails"), picture]);
       if (turn !== this.turn) return;
+      if (manifest.model.name !== this.store.state.run?.model.name && asked.key === undefined && !asked.preset) selection.key = telling(arrays.head.weights, selection.query);
       this.store.set({ notices: this.notes(manifest, [...wrong, ...moved]), hover: null, pinned: false, preset: asked.preset?.id ?? this.presetOf(request) });
       this.store.set({ run: manifest, request, selection, arrays, thumbnails, picture: seen });
     });

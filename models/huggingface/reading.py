@@ -224,7 +224,8 @@ class Reader:
             return torch.tensor([[self.start()]])
         limit = min(WRITTEN_LIMIT, (self.limit or WRITTEN_LIMIT + 1) - 1)
         with torch.no_grad():
-            ids = self.model.generate(**beside(self.model, inputs), do_sample=False, num_beams=1, max_new_tokens=limit)[0]
+            given = beside(self.model, inputs)
+            ids = self.model.generate(**given, do_sample=False, num_beams=1, max_new_tokens=limit)[0]
         ends = self.model.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends]
         last = len(ids) - 1 if len(ids) > 1 and int(ids[-1]) in ends else len(ids)

@@ -48,6 +48,13 @@ class WindowGrid:
             count += int(region.max()) + 1
         return found
 
+    def lies_in(self, rows: int, columns: int) -> bool:
+        """Whether each window is a square of such a grid, going round its edges where a shift takes it there."""
+        edge = math.isqrt(self.order.shape[1])
+        rows_of, columns_of = np.divmod(self.order, columns)
+        apart = (rows_of - rows_of[:, :1]) % rows, (columns_of - columns_of[:, :1]) % columns
+        return self.order.size == rows * columns and all(bool((steps < edge).all()) for steps in apart)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         return np.stack([self[head] for head in range(len(self))]).astype(
             dtype or self.windows.dtype, copy=bool(copy)

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.edits import BUILT
@@ -20,7 +18,15 @@ from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
-from models.huggingface.patches import joined_tokens, numbered, patch_grids, patch_tokens, shuffles, specials
+from models.huggingface.patches import (
+    joined_tokens,
+    numbered,
+    patch_grids,
+    patch_tokens,
+    shuffles,
+    specials,
+    window_regions,
+)
 from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
@@ -28,7 +34,6 @@ from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
 from models.huggingface.study import Study, fill, study
 from models.huggingface.tokens import text_tokens
-from models.huggingface.windows import WindowGrid
 from models.recorder import Edit
 from models.trace import PositionalEncoding, Site, Token, Trace
 
@@ -164,7 +169,7 @@ class Wrapped:
             known = self._learn(watch, calls)
         assembly = self._assembled(watch, calls, known)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
-        grids = patch_grids(self.model, inputs.get("pixel_values"), assembly.lengths, assembly.blocks)
+        grids = patch_grids(self.model, inputs.get("pixel_values"), assembly)
         tokens = self._tokens(assembly, streams, grids)
         logits = getattr(output, "logits", None)
         rows = 0
@@ -186,7 +191,7 @@ class Wrapped:
             resized=seen.resized if seen else None,
             cropped=bool(seen and seen.cropped),
             patches=grids,
-            windows=_windows(assembly, grids),
+            windows=window_regions(assembly, grids),
         )
 
     def _tokens(
@@ -223,16 +228,6 @@ class Wrapped:
             return ""
         ids = [token.id for token in tokens.get("decoder", ())]
         return str(self.tokenizer.decode(ids, skip_special_tokens=True))
-
-
-def _windows(assembly: Assembly, grids: Mapping[str, tuple[int, int]]) -> dict[str, NDArray[np.int64]]:
-    """Block → the window and region of each of its patches, where attention stays inside windows."""
-    masks = {
-        block.name: assembly.arrays[Site.MASK, block.name]
-        for block in assembly.blocks
-        if block.query_stream in grids
-    }
-    return {name: mask.regions() for name, mask in masks.items() if isinstance(mask, WindowGrid)}
 
 
 def _predicting(tokens: Mapping[str, tuple[Token, ...]], rows: int) -> str:

@@ -117,7 +117,7 @@ class Tower:
     def _text(self, total: Tensor) -> list[Entrance]:
         """f · E + tables."""
         tables = list(self._tables(total))
-        for token in self._tokens():
+        for token in self._widened():
             embedded = rows(token.output)
             if embedded is None or embedded.shape != total.shape:
                 continue
@@ -193,6 +193,12 @@ class Tower:
         tables = _token_tables(self.model)
         return [step for step in self.outside if id(step.module) in tables and is_stream(step.output)]
 
+    def _widened(self) -> Iterator[Step]:
+        """What the tables of tokens gave, and the linear maps that make it as wide as the stream (OPT 350M)."""
+        for token in self._tokens():
+            yield token
+            yield from (step for step in self.outside if is_linear(step) and same(step.given, token.output))
+
     def _tables(self, total: Tensor) -> Iterator[Table]:
         """What other tables gave, as long as the total or of one row."""
         for step in self.outside:
@@ -227,7 +233,7 @@ class Tower:
         found: list[str] = []
         while len(wanted):
             for path, parameter in self.model.named_parameters():
-                values = parameter.detach().reshape(-1, parameter.shape[-1])
+                values = parameter.detach().reshape(-1, parameter.shape[-1] if parameter.ndim else 1)
                 if values.shape[1] == wanted.shape[1] and len(values) <= len(wanted):
                     if equal(values, wanted[: len(values)]):
                         found.append(path)

@@ -43,8 +43,9 @@ def study(model: nn.Module, plan: Plan, passed: Sequence[Passed], calls: Sequenc
     paths = {module: path for path, module in model.named_modules()}
     steps = steps_of(passed, paths)
     captures, windows = first_calls(calls, plan, model)
-    sites = find(plan, steps, captures, windows)
     turns = {capture.module: turn for capture in captures if (turn := turn_of(capture)) is not None}
+    captures = [turns[one.module].of_capture(one) if one.module in turns else one for one in captures]
+    sites = find(plan, steps, captures, windows)
     return Study(sites.wanted, entrances(model, plan, steps), sites.projections, turns)
 
 

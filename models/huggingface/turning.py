@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,14 @@ class Turn:
     def ordered(self, unrotated: Array) -> Array:
         """What was before rotation, with its channels where they are after it."""
         return unrotated if self.order is None else np.ascontiguousarray(unrotated[..., self.order])
+
+    def of_capture(self, capture: Capture) -> Capture:
+        """The same for a whole call of attention."""
+        if self.order is None or capture.query_unrotated is None or capture.key_unrotated is None:
+            return capture
+        order = torch.from_numpy(self.order).to(capture.query.device)
+        query, key = capture.query_unrotated[..., order], capture.key_unrotated[..., order]
+        return replace(capture, query_unrotated=query, key_unrotated=key)
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,7 @@ def _is_learned(module: nn.Module) -> bool:
     return isinstance(weight, nn.Parameter) and weight.requires_grad
 
 
-def _parameters(
-    model: nn.Module, assembly: Assembly, known: Collection[str]
-) -> Iterator[PositionalEncoding]:
+def _parameters(model: nn.Module, assembly: Assembly, known: Collection[str]) -> Iterator[PositionalEncoding]:
     """Tables that are no module of their own, as in vision Transformers."""
     for path, parameter in model.named_parameters():
         if is_table(path) and parameter.ndim == 3 and len(parameter) == 1:
@@ -189,7 +187,9 @@ def alibi_slopes(bias: NDArray, mask: NDArray) -> NDArray | None:
         return None
     steps, both = np.diff(bias, axis=-1), mask[..., 1:] & mask[..., :-1]
     last = steps[:, -1:, :]
-    slopes = np.take_along_axis(last, np.argmax(np.broadcast_to(both[:, -1:], last.shape), axis=-1)[..., None], -1)
+    slopes = np.take_along_axis(
+        last, np.argmax(np.broadcast_to(both[:, -1:], last.shape), axis=-1)[..., None], -1
+    )
     even = np.isclose(steps, slopes, rtol=1e-3, atol=1e-6) | ~both
     return np.ascontiguousarray(slopes[:, 0, 0]) if even.all() and bool(np.all(slopes != 0)) else None
 

@@ -1,6 +1,6 @@
 """The linear maps that make a head's queries, keys and values, and the one that its context goes through.
 
-    u = x W + b      u: the query of one head before rotation, x: what the map received, W: the map's columns for the head
+    u = x W + b      u: the query of one head before rotation, x: what the map received, W: its columns for the head
     y = Σ c W_O + b  over all heads, c: a head's context
 
 Which map it is, and which of its columns a head has, is found by looking for the head's numbers in what each map gave:
@@ -202,10 +202,12 @@ def _placed(target: Tensor, output: Tensor) -> tuple[tuple[int, ...], float] | N
 def _start(
     head: Tensor, output: Tensor, directions: Tensor, factor: float | None
 ) -> tuple[int, float] | None:
-    """The column at which a head's (position, channel) begins: its largest channel is sought, the others must follow."""
+    """The column where a head's (position, channel) begins: its largest channel is sought, the others must follow."""
     vectors, width = head.float(), head.shape[1]
     pivot = int(vectors.norm(dim=0).argmax())
-    alike = vectors[:, pivot] @ directions if len(head) > 1 else -(output[0].float() - vectors[0, pivot]).abs()
+    alike = (
+        vectors[:, pivot] @ directions if len(head) > 1 else -(output[0].float() - vectors[0, pivot]).abs()
+    )
     for column in alike.topk(min(CANDIDATES, len(alike))).indices.tolist():
         start = column - pivot
         if not 0 <= start <= output.shape[1] - width:

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.huggingface.capture import Capture
 from models.huggingface.interface import Passed
@@ -67,7 +67,9 @@ class Sites:
     projections: tuple[Projection, ...] = ()
 
 
-def find(plan: Plan, steps: Sequence[Step], calls: Sequence[Capture], windows: Mapping[str, Windows]) -> Sites:
+def find(
+    plan: Plan, steps: Sequence[Step], calls: Sequence[Capture], windows: Mapping[str, Windows]
+) -> Sites:
     """The sites of all layers; only the first call of each module is looked at.
 
     `calls`: the first call of each attention module, over all windows; `windows`: those of the layers that have them.
@@ -185,7 +187,9 @@ class Layer:
         if reading is not None:
             yield Site.QUERY_INPUT, self._first_given(reading), "given", kind
             yield from self._norm_before(reading, kind)
-        others = (step for step in maps if not place.cross or not (reading and same(step.given, reading.given)))
+        others = (
+            step for step in maps if not place.cross or not (reading and same(step.given, reading.given))
+        )
         keyed = found.key or next(others, None)
         if keyed is not None:
             yield Site.KEY_INPUT, self._first_given(keyed), "given", kind
@@ -279,8 +283,7 @@ class Layer:
         norms = [other for other in later if is_norm(other) and other is not step]
         before = [other.output for other in self.inside if is_norm(other)]
         return any(
-            same(norm.output, self.step.output) and is_sum(norm.given, step.output, *before)
-            for norm in norms
+            same(norm.output, self.step.output) and is_sum(norm.given, step.output, *before) for norm in norms
         )
 
 

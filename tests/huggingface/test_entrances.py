@@ -11,8 +11,30 @@ from tests.huggingface.traces import recorded
 from tests.huggingface.zoo import GROUPED, IDS, SIZES, TARGET, ZOO, Kind, built, image
 
 PLAIN = [
-    *("gpt2", "gpt_bigcode", "opt", "llama", "mixtral", "gemma", "gemma3", "granite", "t5", "marian", "pegasus"),
-    *("m2m_100", "blenderbot", "openai-gpt", "gpt_neo", "biogpt", "vit", "deit", "dinov2", "dinov2 registers"),
+    *(
+        "gpt2",
+        "gpt_bigcode",
+        "opt",
+        "llama",
+        "mixtral",
+        "gemma",
+        "gemma3",
+        "granite",
+        "t5",
+        "marian",
+        "pegasus",
+    ),
+    *(
+        "m2m_100",
+        "blenderbot",
+        "openai-gpt",
+        "gpt_neo",
+        "biogpt",
+        "vit",
+        "deit",
+        "dinov2",
+        "dinov2 registers",
+    ),
     *("dinov3", "beit", "siglip", "jamba", "mpt", "falcon", "gptj"),
 ]
 """Nothing stands between the sum and the first layer."""
@@ -163,9 +185,24 @@ def test_parts_are_found_in_half_precision_too(dtype):
 
 @pytest.mark.parametrize("name", ["bloom", "mpt", "falcon"])
 def test_alibi_is_found_with_the_slopes_of_its_paper(name):
-    kind = Kind("FalconForCausalLM", "FalconConfig", {**SIZES, "alibi": True}) if name == "falcon" else ZOO[name]
+    kind = (
+        Kind("FalconForCausalLM", "FalconConfig", {**SIZES, "alibi": True}) if name == "falcon" else ZOO[name]
+    )
     trace = wrap(kind.build()).record(inputs={"input_ids": IDS})
     (alibi,) = trace.positions
     assert alibi.kind == "alibi"
     scale = 8**-0.5 if name == "falcon" else 1.0  # Falcon adds the slopes before it divides by √d_head
     np.testing.assert_allclose(alibi.values / scale, [2**-2, 2**-4, 2**-6, 2**-8], rtol=1e-2)
+
+
+@pytest.mark.parametrize("size", [(48, 48), (16, 64)])
+def test_positions_of_an_image_of_another_size_are_those_that_were_added(size):
+    pixels = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(3))
+    model = built("dinov2")
+    trace = wrap(model).record(inputs={"pixel_values": pixels})
+    places = trace.array(Site.POSITION_ENCODING, "encoder")
+    with torch.no_grad():
+        patches = model.embeddings.patch_embeddings(pixels)
+        added = model.embeddings.interpolate_pos_encoding(torch.cat([patches[:, :1], patches], dim=1), *size)
+    np.testing.assert_allclose(places, added[0].numpy(), atol=1e-4)
+    assert ("learned", "encoder") in {(encoding.kind, encoding.where) for encoding in trace.positions}

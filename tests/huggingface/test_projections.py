@@ -13,10 +13,45 @@ from tests.huggingface.zoo import GROUPED, IDS, SIZES, ZOO, Kind, built
 
 MAPS = (Site.QUERY_WEIGHT, Site.KEY_WEIGHT, Site.VALUE_WEIGHT, Site.OUTPUT_WEIGHT)
 COMPLETE = [
-    *("gpt2", "gpt2 upcast", "gpt_bigcode", "gpt_neo", "openai-gpt", "bert", "roberta", "distilbert", "electra"),
+    *(
+        "gpt2",
+        "gpt2 upcast",
+        "gpt_bigcode",
+        "gpt_neo",
+        "openai-gpt",
+        "bert",
+        "roberta",
+        "distilbert",
+        "electra",
+    ),
     *("albert", "llama", "mistral window", "mixtral", "qwen2", "gemma", "gemma2", "phi", "phi3", "gpt_neox"),
-    *("opt", "cohere", "granite", "starcoder2", "stablelm", "glm", "gpt_oss", "modernbert", "esm", "t5", "mt5"),
-    *("umt5", "bart", "mbart", "marian", "pegasus", "m2m_100", "whisper", "vit", "deit", "dinov2", "dinov3", "beit"),
+    *(
+        "opt",
+        "cohere",
+        "granite",
+        "starcoder2",
+        "stablelm",
+        "glm",
+        "gpt_oss",
+        "modernbert",
+        "esm",
+        "t5",
+        "mt5",
+    ),
+    *(
+        "umt5",
+        "bart",
+        "mbart",
+        "marian",
+        "pegasus",
+        "m2m_100",
+        "whisper",
+        "vit",
+        "deit",
+        "dinov2",
+        "dinov3",
+        "beit",
+    ),
     *("clip", "chinese_clip", "jamba", "biogpt", "blenderbot", "wav2vec2", "bloom", "mpt", "falcon", "gptj"),
     *("codegen", "deberta_v2", "mpnet", "roformer", "nemotron", "phimoe", "granitemoe"),
 ]
@@ -143,7 +178,9 @@ def test_a_pickled_trace_holds_its_maps_as_plain_arrays():
     again = pickle.loads(pickle.dumps(trace))
     for site in MAPS:
         assert type(again.arrays[site, "decoder.0.self"]) is np.ndarray
-        np.testing.assert_array_equal(again.array(site, "decoder.0.self"), trace.array(site, "decoder.0.self"))
+        np.testing.assert_array_equal(
+            again.array(site, "decoder.0.self"), trace.array(site, "decoder.0.self")
+        )
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "bart", "falcon"])
@@ -153,7 +190,9 @@ def test_maps_are_found_in_half_precision_too(name, dtype):
     for block in trace.blocks:
         assert all((site, block.name) in trace.arrays for site in MAPS)
         for weight, bias, given, wanted in of_head(trace, block, 1):
-            np.testing.assert_allclose(given @ weight + bias, wanted, rtol=0, atol=3e-2 * np.abs(wanted).max())
+            np.testing.assert_allclose(
+                given @ weight + bias, wanted, rtol=0, atol=3e-2 * np.abs(wanted).max()
+            )
 
 
 @pytest.mark.parametrize(
@@ -177,6 +216,8 @@ def test_falcons_three_ways_to_lay_out_one_map(settings):
 
 
 def test_a_run_of_one_token_has_its_maps():
-    trace = wrap(Kind("LlamaForCausalLM", "LlamaConfig", GROUPED).build()).record(inputs={"input_ids": IDS[:, :1]})
+    trace = wrap(Kind("LlamaForCausalLM", "LlamaConfig", GROUPED).build()).record(
+        inputs={"input_ids": IDS[:, :1]}
+    )
     for weight, bias, given, wanted in of_head(trace, trace.blocks[1], 3):
         close(given @ weight + bias, wanted)

@@ -10,8 +10,31 @@ from tests.huggingface.traces import recorded
 from tests.huggingface.zoo import GROUPED, IDS, ZOO, Kind, built
 
 TURNED = [
-    *("llama", "mistral window", "mixtral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "phi", "phi3", "gpt_neox"),
-    *("cohere", "olmo2", "granite", "starcoder2", "stablelm", "glm", "glm4", "deepseek_v2", "deepseek_v3", "gpt_oss"),
+    *(
+        "llama",
+        "mistral window",
+        "mixtral",
+        "qwen2",
+        "qwen3",
+        "gemma",
+        "gemma2",
+        "gemma3",
+        "phi",
+        "phi3",
+        "gpt_neox",
+    ),
+    *(
+        "cohere",
+        "olmo2",
+        "granite",
+        "starcoder2",
+        "stablelm",
+        "glm",
+        "glm4",
+        "deepseek_v2",
+        "deepseek_v3",
+        "gpt_oss",
+    ),
     *("modernbert", "esm", "dinov3", "falcon", "gptj", "codegen", "roformer"),
 ]
 PARTLY = ["smollm3", "llama4", "exaone4", "cohere2"]
@@ -29,7 +52,7 @@ def turned(unrotated, angle, pair, stretch=1.0):
 
 def stretch_of(query, unrotated, pair):
     channels = np.unique(pair)
-    return np.linalg.norm(query[:, channels]) / np.linalg.norm(unrotated[:, channels])
+    return float(np.linalg.norm(query[:, channels]) / np.linalg.norm(unrotated[:, channels]))
 
 
 def rotated_blocks(trace):
@@ -112,6 +135,7 @@ def test_a_norm_with_weights_after_rotation_hides_what_was_before():
 def test_a_norm_without_weights_after_rotation_might_as_well_stand_before_it():
     trace = recorded("llama4")
     head = trace.head("decoder.0.self", 0)
+    assert head.query_unrotated is not None
     np.testing.assert_allclose(
         np.linalg.norm(head.query, axis=1), np.linalg.norm(head.query_unrotated, axis=1), rtol=1e-5
     )

@@ -128,7 +128,9 @@ def test_swins_layers_add_their_attention_and_their_mlp_to_the_stream():
     before = trace.array(Site.RESIDUAL, "encoder")
     for place in ("encoder.0", "encoder.1"):
         after = trace.array(Site.RESIDUAL, place)
-        parts = trace.array(Site.ATTENTION_OUTPUT, f"{place}.self") + trace.array(Site.MLP_OUTPUT, f"{place}.mlp")
+        parts = trace.array(Site.ATTENTION_OUTPUT, f"{place}.self") + trace.array(
+            Site.MLP_OUTPUT, f"{place}.mlp"
+        )
         np.testing.assert_allclose(after, before + parts, atol=1e-4)
         before = after
 

@@ -78,6 +78,10 @@ def split(tensor: Tensor, factor: float) -> tuple[Tensor | None, Tensor | None]:
 def with_unrotated(capture: Capture, rotations: Sequence[Rotation]) -> Capture:
     """The capture with its queries and keys as they were before these rotations, if they are theirs."""
     query, key = (unrotated(tensor[None], rotations) for tensor in (capture.query, capture.key))
+    group = len(capture.query) // len(capture.key)
+    if key is None and group > 1:  # rotated after they were repeated for each head (Falcon)
+        repeated = unrotated(capture.key.repeat_interleave(group, dim=0)[None], rotations)
+        key = None if repeated is None else repeated[:, ::group]
     if query is None or key is None:
         return capture
     return replace(capture, query_unrotated=query[0], key_unrotated=key[0])

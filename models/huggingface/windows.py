@@ -111,7 +111,7 @@ def joined(captures: Sequence[Capture], windows: Windows) -> Capture:
 
 
 def mask_grids(captures: Sequence[Capture], windows: Windows) -> dict[Site, WindowGrid]:
-    """The mask of all windows; where the image was shifted also its parts: the same window, and not parted by the shift."""
+    """The mask of all windows; of a shifted image also its parts: the same window, and not parted by the shift."""
     shape = (captures[0].query.shape[1], captures[0].key.shape[1])
     places = windows.order.numpy()
     allowed = np.stack([_mask(capture, shape) for capture in captures])

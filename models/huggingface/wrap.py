@@ -79,7 +79,9 @@ class Wrapped:
         known = Known(places, traced, found, max(capture.query.shape[1] for capture in captures))
         observe(self._modules(found))
         assembly = self._assembled(watch, calls, known)
-        self.card = model_card(self.model, self.name, places, assembly, self._positions(assembly, watch, known))
+        self.card = model_card(
+            self.model, self.name, places, assembly, self._positions(assembly, watch, known)
+        )
         self.known = known
         return known
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from models.edits import BUILT
-from models.errors import BadRequest, NoSoftmaxAttention, UnsupportedEdit
+from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnsupportedEdit
+from models.generation import Cancelled, Generation, Strategy
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
 from models.huggingface.budget import affordable
 from models.huggingface.card import model_card, read_limit
+from models.huggingface.generating import check_room, generation, write, written_tokens
 from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
@@ -23,8 +25,10 @@ from models.huggingface.positions import position_modules, positions
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
 from models.huggingface.sites import Wanted, collect, find
+from models.huggingface.stitch import Stitch
 from models.huggingface.tokens import patch_grid, patch_tokens, text_tokens
 from models.recorder import Edit
+from models.sampling import Writing
 from models.trace import PositionalEncoding, Site, Token, Trace
 
 
@@ -37,6 +41,16 @@ class Known:
     wanted: tuple[Wanted, ...]
     tokens: int
     """The longest stream of the first run: what an image always has."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run showed, by what is known of its model."""
+
+    known: Known
+    watch: Watch
+    calls: Calls
+    logits: Any
 
 
 class Wrapped:
@@ -78,10 +92,10 @@ class Wrapped:
         modules = dict(self.model.named_modules())
         return frozenset((*(modules[want.path] for want in wanted), *position_modules(self.model)))
 
-    def _affordable(self, known: Known, inputs: Inputs) -> tuple[Wanted, ...]:
+    def _affordable(self, known: Known, inputs: Inputs, more: int = 0) -> tuple[Wanted, ...]:
         lengths = [value.shape[1] for name, value in inputs.items() if name.endswith("input_ids")]
         widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model, Site.ROUTER: 1}
-        return affordable(known.wanted, max((*lengths, known.tokens)), widths, self.card.d_model)
+        return affordable(known.wanted, max((*lengths, known.tokens)) + more, widths, self.card.d_model)
 
     def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
         assembly = assembled(calls, known.plan, self.model)
@@ -110,11 +124,9 @@ class Wrapped:
             BadRequest: inputs that this model does not read, or a language, which these models do not choose.
             UnsupportedEdit: any edit.
         """
-        if language is not None:
-            raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
         if edits:
             raise UnsupportedEdit(edits[0], BUILT)
-        given, tokens = self.reader.text(text) if inputs is None else self.reader.ready(inputs)
+        given, tokens = self._read(text, inputs, language)
         streams = {"encoder" if self._is_encoder_decoder else "text": tokens} if tokens else {}
         if self._is_encoder_decoder and "decoder_input_ids" in self.reader.accepted:
             if "decoder_input_ids" not in given:
@@ -124,6 +136,49 @@ class Wrapped:
         if "use_cache" in self.reader.accepted:
             given["use_cache"] = False
         return self._trace(text, given, streams)
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        steps: int = 20,
+        strategy: Strategy | None = None,
+        language: str | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Generation:
+        """What the model writes after a prompt, and a trace of every forward pass that it took.
+
+        Raises:
+            CannotGenerate: the model does not write.
+            TextError: nothing to read, too long, no tokenizer, no room for so many steps.
+            BadRequest: inputs that this model does not read, or a language, which these models do not choose.
+            TooManySteps: more than are written at once.
+        """
+        writing = Writing(strategy or Strategy(), cancelled)
+        if not self.model.can_generate():
+            raise CannotGenerate(self.name)
+        writing.strategy.check_steps(steps, self.card.vocabulary)
+        given, tokens = self._read(prompt, inputs, language)
+        check_room(given, steps, self.reader.limit, self._is_encoder_decoder)
+        if self.known is None:
+            self.record(prompt, inputs=inputs)
+        known = cast(Known, self.known)
+        rows = writing.strategy.rows
+        known = replace(known, wanted=self._affordable(known, given, steps * rows))
+        watch = Watch(kept=self._modules(known.wanted))
+        stitch = Stitch(known.plan, rows, self._is_encoder_decoder)
+        written = write(self.model, given, steps, writing, watch=watch, stitch=stitch, traced=known.traced)
+        shown = Run(known, Watch(passed=written.passed), written.calls, written.logits)
+        streams, new = written_tokens(written, tokens, self.tokenizer, prompt, self._is_encoder_decoder)
+        return generation(self._told(prompt, given, streams, shown), new, written, writing, self.tokenizer)
+
+    def _read(
+        self, text: str, inputs: Mapping[str, Any] | None, language: str | None
+    ) -> tuple[Inputs, tuple[Token, ...]]:
+        if language is not None:
+            raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
+        return self.reader.text(text) if inputs is None else self.reader.ready(inputs)
 
     @property
     def _is_encoder_decoder(self) -> bool:
@@ -145,10 +200,16 @@ class Wrapped:
         else:
             output, calls = run(self.model, inputs, watch, None)
             known = self._learn(watch, calls)
-        assembly = self._assembled(watch, calls, known)
+        return self._told(text, inputs, streams, Run(known, watch, calls, getattr(output, "logits", None)))
+
+    def _told(
+        self, text: str, inputs: Inputs, streams: Mapping[str, tuple[Token, ...]], shown: Run
+    ) -> Trace:
+        """What was heard in a run, as a trace."""
+        known, watch, logits = shown.known, shown.watch, shown.logits
+        assembly = self._assembled(watch, shown.calls, known)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         tokens = self._tokens(assembly, streams, inputs)
-        logits = getattr(output, "logits", None)
         in_rows = isinstance(logits, Tensor) and logits.ndim == 3
         if isinstance(logits, Tensor):
             logits = logits if in_rows else logits[:, None]

@@ -39,6 +39,7 @@ from models.errors import BadRequest, MicroscopeError, UnknownModel
 from models.record import Request
 from models.store import TraceStore
 from viz import payload, scales, stages, texts
+from viz.manifest import card, manifest
 from viz.explorer import BASE, Explorer, head
 
 ASSETS = Path(__file__).parent / "assets"
@@ -82,7 +83,7 @@ async def run(request: HTTPRequest) -> Response:
         trace = await run_in_threadpool(store.get, wanted)
     except MicroscopeError as error:
         return _refusal(error.id, str(error), error.facts, 200)
-    return JSONResponse(payload.manifest(trace, wanted.key, wanted.target), headers=_FRESH)
+    return JSONResponse(manifest(trace, wanted.key, wanted.target), headers=_FRESH)
 
 
 def _request(body: bytes) -> Request:
@@ -143,7 +144,8 @@ def _config() -> bytes:
         "texts": texts.load_texts().as_json(),
         "stages": stages.as_json(),
         "colours": scales.as_json(),
-        "models": [payload.card(card) for card in cards],
+        "models": [card(each) for each in cards],
+        "standsFor": stages.STANDS_FOR,
         "limits": {"tokens": TOKEN_LIMIT, "characters": CHARACTER_LIMIT},
         "space": os.environ.get("SPACE_ID", ""),
     }
@@ -171,7 +173,11 @@ ROUTES = [
     Route(f"/{BASE}/vocabulary", vocabulary),
     Route(f"/{BASE}/run", run, methods=["POST"]),
     Route(f"/{BASE}/trace/{{key}}/thumbnails", bundle(payload.thumbnails)),
+    Route(f"/{BASE}/trace/{{key}}/proofs", bundle(payload.proofs)),
+    Route(f"/{BASE}/trace/{{key}}/picture", bundle(payload.picture)),
     Route(f"/{BASE}/trace/{{key}}/stream/{{name}}", bundle(payload.stream)),
+    Route(f"/{BASE}/trace/{{key}}/router/{{block}}", bundle(payload.router)),
+    Route(f"/{BASE}/trace/{{key}}/mask/{{block}}/{{head:int}}", bundle(payload.mask)),
     Route(f"/{BASE}/trace/{{key}}/head/{{block}}/{{head:int}}", bundle(payload.head)),
     Route(f"/{BASE}/trace/{{key}}/projection/{{block}}/{{head:int}}", bundle(payload.projection)),
 ]
@@ -180,7 +186,7 @@ ROUTES = [
 def translate(text: str, language: str = "", model: str = models.BUILTIN[0]) -> dict:
     """Record one run and return its manifest: tokens, translation, blocks, the proof of every head."""
     request = Request(offered(model), text, None, language or None)
-    return dict(payload.manifest(store.get(request), request.key, None))
+    return dict(manifest(store.get(request), request.key))
 
 
 def build() -> gr.Blocks:

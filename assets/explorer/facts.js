@@ -29,6 +29,9 @@ export const sum = (values) => [...values].reduce((total, value) => total + valu
 /** Indices of a row, largest weight first. @param {ArrayLike<number>} weights */
 export const ranked = (weights) => Array.from(weights, (_, i) => i).sort((a, b) => weights[b] - weights[a] || a - b);
 
+/** The channel on an axis of so many: values may have fewer than queries. @param {number} channel @param {import("./store.js").Tensor} tensor */
+export const within = (channel, tensor) => Math.min(channel, tensor.shape[1] - 1);
+
 /** Every fact of the selection in view. @param {Store} store @returns {Record<string, any>} */
 export function facts(store) {
   const { run, arrays } = store.state;
@@ -37,24 +40,30 @@ export function facts(store) {
   return {
     ...names(store, at, block),
     ...sizes(run, block, at),
-    ...(arrays.stream ? streamFacts(arrays.stream, at, run.model) : {}),
-    ...(arrays.head ? { ...vectors(arrays.head, at), ...softmax(arrays.head, at), ...top(store, arrays.head, at, block) } : {}),
+    ...(arrays.stream?.residual ? streamFacts(arrays.stream, at, run.model) : {}),
+    ...(arrays.head ? headFacts(store, arrays.head, at, block) : {}),
+    ...(arrays.router ? routed(arrays.router, at) : {}),
   };
+}
+
+/** @param {Store} store @param {import("./store.js").Bundle} head @param {import("./store.js").Selection} at @param {any} block */
+function headFacts(store, head, at, block) {
+  return { error: head.error.data[0], ...vectors(head, at), ...turned(head, at), ...softmax(head, at), ...top(store, head, at, block) };
 }
 
 /** @param {Store} store @param {import("./store.js").Selection} at @param {any} block */
 function names(store, at, block) {
-  const { run, request, config } = store.state;
-  const tokens = store.tokens(block.queryStream);
-  const decoder = block.queryStream === "decoder";
-  const stream = config.texts.ui[`stream_${block.queryStream}`]?.[store.state.lang];
+  const { run, request } = store.state;
+  const token = store.tokens(block.queryStream)[at.query];
+  const { rows, columns } = run.streams[block.queryStream];
   return {
     text_literal: literal(run.text), target_literal: literal(run.target), language_literal: literal(request.language),
-    model: run.model.name, block: block.name, head: at.head, stream: at.depth === "code" ? block.queryStream : stream,
-    query: at.query, key: at.key,
+    model: run.model.name, block: block.name, head: at.head, stream: block.queryStream,
+    query: at.query, key: at.key, distance: at.query - at.key,
     channel: ["embedding", "position"].includes(at.stage) ? at.dimension : at.channel,
-    query_token: tokens[at.query]?.text, key_token: store.tokens(block.keyStream)[at.key]?.text,
-    predicted_token: decoder ? run.predictions[at.query] : "", token_id: tokens[at.query]?.id,
+    query_token: token?.text, key_token: store.tokens(block.keyStream)[at.key]?.text,
+    predicted_token: store.predicted(block.queryStream, at.query), token_id: token?.id,
+    row: token?.row ?? -1, column: token?.column ?? -1, rows, columns, expert: at.expert,
   };
 }
 
@@ -63,23 +72,25 @@ const literal = (text) => (text == null ? "None" : JSON.stringify(text));
 
 /** @param {any} run @param {any} block @param {import("./store.js").Selection} at */
 function sizes(run, block, at) {
-  const { d_model, d_head, layers, heads, vocabulary } = run.model;
+  const { d_model, layers, vocabulary, experts, experts_chosen } = run.model;
+  const { heads, kvHeads, dHead, dValue, softcap, scale } = block;
   return {
     n_query: run.tokens[block.queryStream].length, n_key: run.tokens[block.keyStream].length,
-    d_model, d_head, layers, heads, vocabulary, scale: block.scale,
-    root_d_model: Math.sqrt(d_model), root_d_head: Math.sqrt(d_head),
-    error: block.errors[at.head], tolerance: run.tolerance,
+    d_model, d_head: dHead, d_value: dValue, joined: heads * dValue, layers, heads, vocabulary, experts, experts_chosen,
+    kv_heads: kvHeads, kv_head: Math.floor((at.head * kvHeads) / heads), sharing: Math.floor(heads / kvHeads),
+    scale, softcap, window: block.window,
+    root_d_model: Math.sqrt(d_model), root_d_head: Math.sqrt(dHead), tolerance: run.tolerance,
   };
 }
 
 /** @param {import("./store.js").Bundle} stream @param {import("./store.js").Selection} at @param {any} model */
 function streamFacts(stream, at, model) {
-  const embedding = cell(stream.token_embedding, at.query, at.dimension);
-  const position = cell(stream.position_encoding, at.query, at.dimension);
+  const value = (/** @type {string} */ name) => (stream[name] ? cell(stream[name], at.query, at.dimension) : 0);
   const pair = Math.floor(at.dimension / 2);
   return {
-    embedding, position, sum: embedding + position, pair,
-    table_value: embedding / Math.sqrt(model.d_model),
+    embedding: value("token_embedding"), position: value("position_encoding"), segment: value("segment_embedding"), sum: value("residual"), pair,
+    added: value("token_embedding") + value("position_encoding") + value("segment_embedding"),
+    table_value: value("token_embedding") / Math.sqrt(model.d_model),
     angle: at.query * 10000 ** ((-2 * pair) / model.d_model), pair_exponent: 2 * pair,
     wavelength: 2 * Math.PI * 10000 ** ((2 * pair) / model.d_model),
   };
@@ -89,23 +100,96 @@ function streamFacts(stream, at, model) {
 function vectors(head, at) {
   const terms = products(row(head.query, at.query), row(head.key, at.key));
   const first = largest(terms);
+  const channel = within(at.channel, head.value);
   return {
-    query_value: cell(head.query, at.query, at.channel), key_value: cell(head.key, at.key, at.channel),
-    value_value: cell(head.value, at.key, at.channel), context: cell(head.context, at.query, at.channel),
+    query_value: cell(head.query, at.query, within(at.channel, head.query)), key_value: cell(head.key, at.key, within(at.channel, head.key)),
+    value_value: cell(head.value, at.key, channel), context: cell(head.context, at.query, channel),
     product: sum(terms), largest_dimension: first, largest_product: terms[first],
   };
+}
+
+/** How rotary positions turned the chosen channel's pair. @param {import("./store.js").Bundle} head @param {import("./store.js").Selection} at */
+function turned(head, at) {
+  if (!head.angle || !head.pair || at.stage !== "rotation") return {};
+  const pair = pairOf(head, at.channel);
+  const [first, second] = row(head.pair, pair);
+  const frequency = frequencyOf(head, pair);
+  const [before, after] = [row(head.query_made, at.query), row(head.query, at.query)];
+  const other = at.channel === first ? second : first;
+  return {
+    pair, pairs: head.pair.shape[0], first_channel: first, second_channel: second,
+    angle: cell(head.angle, at.query, pair), frequency, turn: (at.query - at.key) * frequency,
+    stretch: stretchOf(head), query_before: before[at.channel], other_before: before[other], query_value: after[at.channel],
+    product_before: sum(products(before, row(head.key_made, at.key))),
+  };
+}
+
+/** The rotary pair of a channel; the first one where the channel is not turned. @param {import("./store.js").Bundle} head @param {number} channel */
+export function pairOf(head, channel) {
+  const at = head.pair.data.indexOf(channel);
+  return at < 0 ? 0 : Math.floor(at / 2);
+}
+
+/** The angle from one position to the next, in (−π, π]. @param {import("./store.js").Bundle} head @param {number} pair */
+export function frequencyOf(head, pair) {
+  if (head.angle.shape[0] < 2) return 0;
+  const step = cell(head.angle, 1, pair) - cell(head.angle, 0, pair);
+  return Math.atan2(Math.sin(step), Math.cos(step));
+}
+
+/** Length after ÷ length before of the turned channels: 1, unless the model stretches what it turns. @param {import("./store.js").Bundle} head */
+export function stretchOf(head) {
+  const squares = (/** @type {Float32Array} */ vector) => sum([...head.pair.data].map((channel) => vector[channel] ** 2));
+  return Math.sqrt(squares(row(head.query, 0)) / (squares(row(head.query_made, 0)) || 1));
+}
+
+/**
+ * The dot product of an unturned query and key, as if the query stood `distance` positions after the key.
+ * @param {import("./store.js").Bundle} head @param {number} query @param {number} key @param {number} distance
+ */
+export function productAt(head, query, key, distance) {
+  const [q, k] = [row(head.query_made, query), row(head.key_made, key)];
+  let total = sum(products(q, k));
+  const square = stretchOf(head) ** 2;
+  for (let pair = 0; pair < head.pair.shape[0]; pair++) {
+    const [a, b] = row(head.pair, pair);
+    const angle = distance * frequencyOf(head, pair);
+    const [along, across] = [q[a] * k[a] + q[b] * k[b], q[a] * k[b] - q[b] * k[a]];
+    total += square * (along * Math.cos(angle) + across * Math.sin(angle)) - along;
+  }
+  return total;
 }
 
 /** @param {import("./store.js").Bundle} head @param {import("./store.js").Selection} at */
 function softmax(head, at) {
   const masked = row(head.masked_scores, at.query);
-  const rowMax = Math.max(...masked);
-  const exponentials = Array.from(masked, (score) => Math.exp(score - rowMax));
+  const sink = head.sink_score ? head.sink_score.data[0] : -Infinity;
+  const rowMax = Math.max(sink, ...masked);
+  const base = Number.isFinite(rowMax) ? rowMax : 0; // a row that may look nowhere stays −∞
+  const exponentials = Array.from(masked, (score) => Math.exp(score - base));
   const weight = cell(head.weights, at.query, at.key);
+  const value = (/** @type {string} */ name) => (head[name] ? cell(head[name], at.query, at.key) : 0);
   return {
-    score: cell(head.scores, at.query, at.key), masked_score: masked[at.key], row_max: rowMax,
-    shifted: masked[at.key] - rowMax, exponential: exponentials[at.key], row_sum: sum(exponentials),
-    weight, percent: 100 * weight, may: Boolean(cell(head.mask, at.query, at.key)),
+    score: cell(head.scores, at.query, at.key), capped: value("capped"), bias: value("bias"), unmasked: value("unmasked"), slope: slopeOf(head),
+    masked_score: masked[at.key], row_max: rowMax,
+    shifted: masked[at.key] - base, exponential: exponentials[at.key], row_sum: sum(exponentials) + (head.sink_score ? Math.exp(sink - base) : 0),
+    sink_score: sink, sink: head.sink ? head.sink.data[at.query] : 0, sink_exponential: head.sink_score ? Math.exp(sink - base) : 0,
+    kept: sum(row(head.weights, at.query)),
+    weight, percent: 100 * weight, may: Boolean(cell(head.mask, at.query, at.key)), idle: !row(head.mask, at.query).some(Boolean),
+  };
+}
+
+/** By how much the bias of a row grows from one key to the next. @param {import("./store.js").Bundle} head */
+const slopeOf = (head) => (head.bias && head.bias.shape[1] > 1 ? head.bias.data[1] - head.bias.data[0] : 0);
+
+/** @param {import("./store.js").Bundle} router @param {import("./store.js").Selection} at */
+function routed(router, at) {
+  const weights = row(router.router, at.query);
+  const best = ranked(weights)[0];
+  const expert = Math.min(at.expert, weights.length - 1);
+  return {
+    router_weight: weights[expert], router_top: best, router_top_weight: weights[best],
+    router_chance: router.router_probabilities ? cell(router.router_probabilities, at.query, expert) : weights[expert],
   };
 }
 

@@ -210,9 +210,10 @@ class Wrapped:
         assembly = self._assembled(watch, shown.calls, known)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         tokens = self._tokens(assembly, streams, inputs)
-        in_rows = isinstance(logits, Tensor) and logits.ndim == 3
+        rows = 0
         if isinstance(logits, Tensor):
-            logits = logits if in_rows else logits[:, None]
+            rows = logits.shape[1] if logits.ndim == 3 else 0
+            logits = logits if rows else logits[:, None]
             assembly.arrays[Site.LOGITS, ""] = array(logits[0])
         return Trace(
             model=self.card,
@@ -222,7 +223,7 @@ class Wrapped:
             arrays=assembly.arrays,
             positions=self._positions(assembly, watch),
             predictions=self._predictions(logits),
-            predicting=_predicting(tokens, len(logits[0])) if in_rows else "",
+            predicting=_predicting(tokens, rows),
             output=self._output(tokens),
         )
 

@@ -43,10 +43,10 @@ class _Step:
 
     def __init__(self, heard: Heard, watch: Watch, stitch: Stitch, writing: Writing) -> None:
         self._heard, self._watch, self._stitch, self._writing = heard, watch, stitch, writing
-        self.prompt = 0
+        self.prompt: list[int] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        self.prompt = self.prompt or input_ids.shape[1]
+        self.prompt = self.prompt or input_ids[0].tolist()
         self._stitch.add(self._heard.take(), self._watch)
         return self._writing.weighed(scores)
 
@@ -79,12 +79,14 @@ def write(
             output_logits=stitch.encoder_decoder,
             disable_compile=True,  # what is compiled cannot be heard
         )
-    ids = output.sequences[0].tolist()
-    count = len(ids) - step.prompt
+    ids, prompt = output.sequences[0].tolist(), len(step.prompt)
+    if ids[:prompt] != step.prompt:  # Whisper leaves out what it was given
+        ids = step.prompt + ids
+    count = len(ids) - prompt
     path = output.beam_indices[0, :count].tolist() if writing.strategy.rows > 1 else [0] * count
-    every = step.prompt == 1 and output.logits is not None
+    every = prompt == 1 and output.logits is not None
     logits = torch.stack([output.logits[at][item] for at, item in enumerate(path)])[None] if every else None
-    return Written(ids, step.prompt, path, stitch.calls(path), stitch.modules(path), logits)
+    return Written(ids, prompt, path, stitch.calls(path), stitch.modules(path), logits)
 
 
 def check_room(inputs: Inputs, steps: int, limit: int, encoder_decoder: bool) -> None:

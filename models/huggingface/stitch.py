@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,8 +43,8 @@ class Strip:
     """The first column of each pass."""
     rows: int = 0
 
-    def add(self, items: Items, rotations: Sequence[Rotation]) -> None:
-        """One more pass."""
+    def add(self, items: Items, rotations: Sequence[Rotation]) -> int:
+        """One more pass; gives back how many rows it adds."""
         queries, keys = items[0].query.shape[1], items[0].key.shape[1]
         again = self.rows if queries > self.rows else 0  # without a cache everything is computed again
         row, self.rows = self.rows, self.rows + queries - again
@@ -57,6 +58,7 @@ class Strip:
         self.passes.append(
             tuple(_cut(item, again, new, unturned, end) for item, unturned in zip(items, before, strict=True))
         )
+        return queries - again
 
     def joined(self, path: Path, grids: Grids) -> Capture:
         """All rows of what was written."""
@@ -117,19 +119,21 @@ class Stitch:
     once: dict[tuple[str, int], Items] = field(default_factory=dict)
     """Attention in windows or blocks, which only an encoder has: it runs in the first pass and is complete."""
     passed: list[dict[Hashable, Passed]] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    """How many rows each pass added."""
 
     def add(self, calls: Calls, watch: Watch) -> None:
         """One more pass; what the watch holds of it is taken."""
-        for items in calls:
-            self._add(items, watch.rotations)
+        self.rows.append(max((self._add(items, watch.rotations) for items in calls), default=0))
         self.passed.append(dict(_counted(watch.passed)))
         for kept in (watch.calls, watch.rotations, watch.masks, watch.passed):
             kept.clear()
 
-    def _add(self, items: Items, rotations: Sequence[Rotation]) -> None:
+    def _add(self, items: Items, rotations: Sequence[Rotation]) -> int:
+        """How many rows the pass adds to this module's."""
         place, key = self.plan.places.get(items[0].module), (items[0].module, items[0].call)
         if place is None:
-            return
+            return 0
         if not self.passed:  # the first pass
             alike = self.beams if place.tower == "decoder" or not self.encoder_decoder else 1
             items = items[: max(1, len(items) // alike)]
@@ -137,8 +141,7 @@ class Stitch:
                 self.once[key] = items
             else:
                 self.strips[key] = Strip(place.cross)
-        if key in self.strips:
-            self.strips[key].add(items, rotations)
+        return self.strips[key].add(items, rotations) if key in self.strips else 0
 
     def calls(self, path: Path) -> Calls:
         """All attention over the whole text, as one pass would have shown it."""
@@ -147,12 +150,15 @@ class Stitch:
 
     def modules(self, path: Path) -> list[Passed]:
         """What passed each observed module, the rows of all passes below each other."""
-        passes = self.passed[: len(path)]
         found = []
-        for key, first in passes[0].items():
-            parts = [(passed[key], item) for passed, item in zip(passes, path, strict=False) if key in passed]
+        for key, first in self.passed[0].items():
+            parts = [
+                (passed[key], item, rows if number else None)
+                for number, (passed, item, rows) in enumerate(zip(self.passed, path, self.rows, strict=False))
+                if key in passed
+            ]
             given, output = (
-                _tree([(getattr(part, name), item) for part, item in parts], self.beams)
+                _tree([(getattr(part, name), item, rows) for part, item, rows in parts], self.beams)
                 for name in ("given", "output")
             )
             found.append(replace(first, given=given, output=output))
@@ -171,7 +177,7 @@ def _keys_before(
 ) -> tuple[Tensor | None, ...] | list[Tensor | None]:
     """The new keys of each item before they were rotated; None where they were not."""
     known = [item.key_unrotated for item in items]
-    if known[0] is not None:
+    if known[0] is not None or items[0].query_unrotated is None:
         return [None if key is None else key[:, columns] for key in known]
     found = unrotated(torch.stack([item.key[:, columns] for item in items]), rotations)
     return [None] * len(items) if found is None else tuple(found)
@@ -239,28 +245,32 @@ def _below_or_none(tensors: Sequence[Tensor | None]) -> Tensor | None:
     return _below(known) if len(known) == len(tensors) else None
 
 
-def _tree(parts: Sequence[tuple[object, int]], beams: int) -> object:
-    """What a module received or gave in all passes, joined tensor by tensor; anything else as in the first pass."""
-    values = [value for value, _ in parts]
-    first = values[0]
+def _tree(parts: Sequence[tuple[Any, int, int | None]], beams: int) -> Any:
+    """What a module received or gave in all passes, joined tensor by tensor; anything else as in the first pass.
+
+    A part: the value, the item of the batch, and how many of its rows are new (None: all).
+    """
+    first = parts[0][0]
     if isinstance(first, tuple | list):
-        alike = [value for value in values if isinstance(value, tuple | list) and len(value) == len(first)]
-        if len(alike) < len(values):
+        if any(not isinstance(value, tuple | list) or len(value) != len(first) for value, _, _ in parts):
             return first
-        inner = ([(value[at], item) for value, (_, item) in zip(alike, parts, strict=True)] for at in range(len(first)))
-        return tuple(_tree(part, beams) for part in inner)
-    tensors = [_item(value, item, beams) for value, item in parts if isinstance(value, Tensor)]
-    if len(tensors) < len(values) or len({(*tensor.shape[:-2], tensor.ndim, *tensor.shape[-1:]) for tensor in tensors}) > 1:
+        within = ([(value[at], item, rows) for value, item, rows in parts] for at in range(len(first)))
+        return tuple(_tree(part, beams) for part in within)
+    tensors = [_item(value, item, rows, beams) for value, item, rows in parts if isinstance(value, Tensor)]
+    shapes = {(*tensor.shape[:-2], *tensor.shape[-1:]) for tensor in tensors}
+    if len(tensors) < len(parts) or len(shapes) > 1 or tensors[0].ndim not in {2, 3}:
         return first
-    return torch.cat(tensors, dim=-2) if len(tensors) > 1 and tensors[0].ndim in {2, 3} else tensors[0]
+    return torch.cat(tensors, dim=-2) if len(tensors) > 1 else tensors[0]
 
 
-def _item(tensor: Tensor, item: int, beams: int) -> Tensor:
-    """One hypothesis of a tensor of all: (item, row, d), or its rows one after the other (item · row, d)."""
-    if beams == 1 or tensor.ndim not in {2, 3} or len(tensor) % beams:
+def _item(tensor: Tensor, item: int, new: int | None, beams: int) -> Tensor:
+    """The new rows of one hypothesis of a tensor of all: (item, row, d), or the rows of all as (item · row, d)."""
+    if tensor.ndim not in {2, 3}:
         return tensor
-    rows = len(tensor) // beams
-    if rows > 1:  # the prompt, which all hypotheses share; or rows that were never copied for each of them
-        item, shared = 0, torch.allclose(tensor[:rows], tensor[rows : 2 * rows], atol=1e-4)
-        return tensor[:rows] if shared else tensor
-    return tensor[item : item + 1]
+    if beams > 1 and len(tensor) % beams == 0:
+        rows = len(tensor) // beams
+        if rows == 1:
+            tensor = tensor[item : item + 1]
+        elif torch.allclose(tensor[:rows], tensor[rows : 2 * rows], atol=1e-4):  # the prompt, which all share
+            tensor = tensor[:rows]
+    return tensor if new is None else tensor[..., -new:, :]

@@ -172,6 +172,8 @@ def steps_of(
     blocks = tuple(block.name for block in trace.blocks if block.query_stream == stream)
     first = len(trace.tokens[stream]) - len(tokens)
     return tuple(
-        Step(first + number, token, logits[number], softmax(drawn[number]), Rows(trace, first + number, blocks))
+        Step(
+            first + number, token, logits[number], softmax(drawn[number]), Rows(trace, first + number, blocks)
+        )
         for number, token in enumerate(tokens)
     )

@@ -105,7 +105,9 @@ class Translator:
         """
         strategy = strategy or Strategy()
         if strategy.name == "beam":
-            raise BadRequest("strategy 'beam', which the built-in translators do not have; use greedy or sample")
+            raise BadRequest(
+                "strategy 'beam', which the built-in translators do not have; use greedy or sample"
+            )
         strategy.check_steps(steps, len(self.tokenizer.vocabulary))
         source = self._source(prompt) if inputs is None else self._checked_ids(inputs, "input_ids")
         if inputs is not None and "decoder_input_ids" in inputs:

@@ -62,7 +62,14 @@ class _End:
 
 
 def write(
-    model: Any, inputs: Inputs, steps: int, writing: Writing, *, watch: Watch, stitch: Stitch, traced: Collection[str]
+    model: Any,
+    inputs: Inputs,
+    steps: int,
+    writing: Writing,
+    *,
+    watch: Watch,
+    stitch: Stitch,
+    traced: Collection[str],
 ) -> Written:
     """The text that the model writes after these inputs, and everything that was heard meanwhile."""
     with hearing(model, watch, traced) as heard:

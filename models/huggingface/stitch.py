@@ -83,7 +83,7 @@ class Grids:
     def __init__(self) -> None:
         self._known: dict[Hashable, Tensor | None] = {}
 
-    def mask(self, passes: Items, firsts: Sequence[int], cross: bool) -> Tensor | None:
+    def mask(self, passes: Sequence[Capture], firsts: Sequence[int], cross: bool) -> Tensor | None:
         """Who may attend to whom; nobody to what came later, nor to what a sliding cache had dropped."""
         masks = [one.mask for one in passes]
         if len(passes) == 1 or (cross and all(mask is None for mask in masks)):
@@ -94,7 +94,7 @@ class Grids:
             self._known[key] = _spread(whole, passes, firsts, cross)
         return self._known[key]
 
-    def bias(self, passes: Items, firsts: Sequence[int], cross: bool) -> Tensor | None:
+    def bias(self, passes: Sequence[Capture], firsts: Sequence[int], cross: bool) -> Tensor | None:
         """What is added to the scores; 0 where no pass had anything to add to."""
         biases = [one.bias for one in passes if one.bias is not None]
         if len(passes) == 1 or not biases:
@@ -206,7 +206,7 @@ def _grid(grid: Tensor | None, again: int, stop: int) -> Tensor | None:
     return (grid[:, again:] if grid.shape[1] > 1 else grid)[..., :stop]
 
 
-def _spread(grids: Sequence[Tensor], passes: Items, firsts: Sequence[int], cross: bool) -> Tensor:
+def _spread(grids: Sequence[Tensor], passes: Sequence[Capture], firsts: Sequence[int], cross: bool) -> Tensor:
     """The grids of all passes, each in its rows and from its first column on; zero elsewhere."""
     rows, columns = _shape(passes, cross)
     whole = grids[0].new_zeros(max(len(grid) for grid in grids), rows, columns)
@@ -219,7 +219,7 @@ def _spread(grids: Sequence[Tensor], passes: Items, firsts: Sequence[int], cross
     return whole
 
 
-def _shape(passes: Items, cross: bool) -> tuple[int, int]:
+def _shape(passes: Sequence[Capture], cross: bool) -> tuple[int, int]:
     keyed = passes[:1] if cross else passes
     return sum(one.query.shape[1] for one in passes), sum(one.key.shape[1] for one in keyed)
 
@@ -228,7 +228,8 @@ def _each_begins(biases: Sequence[Tensor]) -> bool:
     """Whether each is one row, and as the last one begins: then it is the same for all queries, as ALiBi is."""
     last = biases[-1]
     return all(
-        bias.shape[:-1] == (len(last), 1) and torch.equal(bias, last[..., : bias.shape[-1]]) for bias in biases
+        bias.shape[:-1] == (len(last), 1) and torch.equal(bias, last[..., : bias.shape[-1]])
+        for bias in biases
     )
 
 

@@ -202,9 +202,7 @@ class Wrapped:
             known = self._learn(watch, calls)
         return self._told(text, inputs, streams, Run(known, watch, calls, getattr(output, "logits", None)))
 
-    def _told(
-        self, text: str, inputs: Inputs, streams: Mapping[str, tuple[Token, ...]], shown: Run
-    ) -> Trace:
+    def _told(self, text: str, inputs: Inputs, streams: Mapping[str, tuple[Token, ...]], shown: Run) -> Trace:
         """What was heard in a run, as a trace."""
         known, watch, logits = shown.known, shown.watch, shown.logits
         assembly = self._assembled(watch, shown.calls, known)

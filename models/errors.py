@@ -5,18 +5,23 @@
     │   ├── UnknownModel         ├── NeedsRemoteCode      ├── CorruptCheckpoint
     │   ├── NoNetwork            ├── NotSafetensors       ├── NoSoftmaxAttention
     │   ├── Gated                ├── FolderWithoutConfig  ├── UnknownArchitecture
-    │   └── CannotGenerate       └── SparseAttention
+    │   ├── TokenRefused         ├── ModelTooLarge        └── NotEnoughMemory
+    │   └── NotEnoughDisk        ├── CannotGenerate       └── SparseAttention
     ├── TextError
     │   ├── EmptyText            ├── TextTooLarge (characters)
     │   ├── OnlyUnknownWords     ├── TargetTooLong        ├── NoTokenizer
     │   ├── TextTooLong (tokens) ├── TargetOnlyUnknown    ├── NoTokens
     │   └── ContextFull
+    ├── ImageError
+    │   ├── NotAnImage           ├── NeedsImage
+    │   └── ImageTooLarge        └── NeedsText
     ├── EditError
     │   ├── UnsupportedEdit
     │   └── EditOutOfRange
     └── RequestError
         ├── BadRequest           ├── StaleKey
-        └── ServerBusy           └── TooManySteps
+        ├── ServerBusy           ├── ImageGone
+        └── TooManySteps
 
 Each has an `id`, under which `assets/texts/errors.toml` holds its message in both languages, and `facts` that fill it.
 The English message here says the same to a person in Python: what, got, wanted, what to do.
@@ -61,6 +66,20 @@ class _OneModel(ModelError):
         super().__init__(f"{name!r}: {self.said}", got=name)
 
 
+class ModelNotOpen(_OneModel):
+    """A model that could be opened, and is not, or no longer."""
+
+    id = "model_not_open"
+    said = "not open, or no longer; open it again"
+
+
+class NotOffered(_OneModel):
+    """A model that this server does not open for anybody."""
+
+    id = "not_offered"
+    said = "this server opens models of the Hugging Face hub only, no folders; choose one of those"
+
+
 class NoNetwork(_OneModel):
     """The hub cannot be reached, and the model is not on this machine."""
 
@@ -78,6 +97,13 @@ class Gated(_OneModel):
     said = "this model is gated; accept its terms on its page at the hub and set HF_TOKEN in the environment"
 
 
+class TokenRefused(_OneModel):
+    """The hub does not accept the token in the environment; the token itself is never said."""
+
+    id = "token_refused"
+    said = "the hub refuses the HF_TOKEN of this environment; put a valid one there, or unset it"
+
+
 class NeedsRemoteCode(_OneModel):
     """The model brings its own Python code."""
 
@@ -93,10 +119,10 @@ class NotSafetensors(_OneModel):
 
 
 class FolderWithoutConfig(_OneModel):
-    """A folder that is no model."""
+    """A folder, or a repository of the hub, that is no model of transformers."""
 
     id = "folder_without_config"
-    said = "no config.json in this folder; give the folder that save_pretrained wrote"
+    said = "no config.json in there; give a model of transformers, or the folder that save_pretrained wrote"
 
 
 class CorruptCheckpoint(_OneModel):
@@ -113,11 +139,59 @@ class UnknownArchitecture(_OneModel):
     said = "this version of transformers does not know its architecture; choose another model"
 
 
-class NoSoftmaxAttention(_OneModel):
+class NoSoftmaxAttention(ModelError):
     """A model without a single layer of softmax attention, such as Mamba or RWKV."""
 
     id = "no_softmax_attention"
-    said = "none of its layers has softmax attention; choose a Transformer"
+
+    def __init__(self, name: str, kinds: str) -> None:
+        said = f"none of its layers has softmax attention: {kinds}; choose a Transformer"
+        super().__init__(f"{name!r}: {said}", got=name, kinds=kinds)
+
+
+class ModelTooLarge(ModelError):
+    """More bytes than are fetched or read; GB are 10⁹ bytes, already spelled."""
+
+    id = "model_too_large"
+
+    def __init__(self, name: str, got: str, limit: str) -> None:
+        super().__init__(
+            f"{name!r}: its files have {got} GB; at most {limit} GB are taken; choose a smaller model, or raise "
+            "ATTENTION_MICROSCOPE_MODEL_LIMIT",
+            name=name,
+            got=got,
+            limit=limit,
+        )
+
+
+class NotEnoughDisk(ModelError):
+    """A download that would fill the disk."""
+
+    id = "not_enough_disk"
+
+    def __init__(self, name: str, needed: str, free: str) -> None:
+        super().__init__(
+            f"{name!r}: {needed} GB are to be downloaded, and {free} GB are free; make room, or set HF_HOME to another "
+            "disk",
+            name=name,
+            needed=needed,
+            free=free,
+        )
+
+
+class NotEnoughMemory(ModelError):
+    """Weights that do not fit in what is free of the memory."""
+
+    id = "not_enough_memory"
+
+    def __init__(self, name: str, needed: str, free: str) -> None:
+        super().__init__(
+            f"{name!r}: its weights take {needed} GB of memory, and {free} GB are free; choose a smaller model, or "
+            "dtype='bfloat16', which takes half of it",
+            name=name,
+            needed=needed,
+            free=free,
+        )
 
 
 class CannotGenerate(_OneModel):
@@ -236,6 +310,50 @@ class ContextFull(TextError):
         )
 
 
+class ImageError(MicroscopeError):
+    """About an image."""
+
+
+class NotAnImage(ImageError):
+    """Something that cannot be opened as an image: another kind of file, or a broken one."""
+
+    id = "not_an_image"
+
+    def __init__(self) -> None:
+        super().__init__("this cannot be opened as an image; give a whole PNG, JPEG, WebP, GIF, BMP or TIFF")
+
+
+class ImageTooLarge(ImageError):
+    """More bytes or pixels than are looked at; `got` and `limit` come with their unit."""
+
+    id = "image_too_large"
+
+    def __init__(self, got: str, limit: str) -> None:
+        super().__init__(
+            f"the image has {got}, or would have once resized; at most {limit}; make it smaller or less long",
+            got=got,
+            limit=limit,
+        )
+
+
+class NeedsImage(ImageError):
+    """A model that sees, and nothing to look at."""
+
+    id = "needs_image"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} reads an image; give image=", got=name)
+
+
+class NeedsText(ImageError):
+    """A model that reads a text beside the image, and no text."""
+
+    id = "needs_text"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} reads a text beside the image; give both", got=name)
+
+
 class EditError(MicroscopeError):
     """About an edit."""
 
@@ -284,12 +402,21 @@ class StaleKey(RequestError):
 
 
 class ServerBusy(RequestError):
-    """Too many runs at once."""
+    """Too many runs, or models to be opened, at once."""
 
     id = "server_busy"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} runs are waiting already; try again in a moment", limit=limit)
+        super().__init__(f"{limit} requests are waiting already; try again in a moment", limit=limit)
+
+
+class ImageGone(RequestError):
+    """An uploaded image that is no longer kept."""
+
+    id = "image_gone"
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"the image {got} is no longer here; upload it again", got=got)
 
 
 class TooManySteps(RequestError):

@@ -3,12 +3,14 @@
 A number is found by *what it is* (a `Site`) and *where it is* (a place):
 
     place            example              sites
-    stream           "encoder"            token_embedding, position_encoding, residual (what enters the first layer)
+    stream           "encoder"            token_embedding, position_encoding, segment_embedding,
+                                          residual (what enters the first layer)
     layer            "encoder.0"          residual (what leaves the layer)
     block            "decoder.1.cross"    everything attention computes, its inputs, its weights, its output, its norm;
                                           angle and pair: by how much rotary positions turn which two channels;
                                           mask = pattern and padding and shift, where a mask has such parts
-    feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm
+    feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm; router and router_probabilities:
+                                          each expert's weight for each token, 0 where not chosen, and before choosing
     ""               ""                   logits
 
 The recorder keeps what is of size n × d. Everything of size n × n is derived here, per head, in float32, when it
@@ -198,16 +200,18 @@ class Trace:
     languages: tuple[str, str] | None = None
     """For a translation: from which language into which."""
     edits: tuple[object, ...] = ()
+    picture: NDArray[np.uint8] | None = None
+    """What a vision model saw, before normalization: (height, width, 3)."""
+    resized: tuple[int, int, int, int] | None = None
+    """(width, height) of the image that was given and of what the model saw; None where they are the same."""
+    cropped: bool = False
+    """Whether edges of the image were cut off."""
+    patches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Stream → (rows, columns) of its grid of patches."""
+    windows: Mapping[str, NDArray[np.integer]] = field(default_factory=dict)
+    """Block → (patch,) in the order of the image: patches with the same number lie in the same window and region."""
     gains: Mapping[tuple[str, int], float] = field(default_factory=dict)
     """(block, head) → what an edit multiplied the head's context by, where one did."""
-    picture: NDArray[np.uint8] | None = None
-    """(height, width, 3): the image as the model saw it, after resizing and cropping; None without one."""
-    resized: tuple[int, int, int, int] | None = None
-    """Width and height of the image as it was given, then as the model saw it."""
-    patches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Stream of patches → (rows, columns) of their grid."""
-    windows: Mapping[str, NDArray] = field(default_factory=dict)
-    """Block → for each patch the number of the window that it belongs to, where attention stays inside windows."""
     _heads: dict[tuple[str, int], Head] = field(default_factory=dict, repr=False, compare=False)
 
     def block(self, name: str) -> Block:

@@ -90,8 +90,8 @@ def manifest(trace: Trace, key: str, target: str | None = None, image: str | Non
 
 
 def card(card: ModelCard) -> dict:
-    """A model card as the browser reads it."""
-    return asdict(card)
+    """A model card as the browser reads it; `builtin` tells those in the box."""
+    return asdict(card) | {"builtin": card.name.startswith("builtin/")}
 
 
 def _stream(trace: Trace, stream: str) -> StreamEntry:

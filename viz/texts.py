@@ -21,6 +21,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints
 
+from viz.facts import COUNTS, ERROR_FACTS, FACTS, LITERALS, MEASURES, WORDS
+
+__all__ = [
+    "ASSETS",
+    "COUNTS",
+    "ERROR_FACTS",
+    "FACTS",
+    "LITERALS",
+    "MEASURES",
+    "WORDS",
+    "TextsError",
+    "load_texts",
+    "placeholders",
+    "read_texts",
+    "render",
+    "spell",
+]
+
 ASSETS = Path(__file__).parents[1] / "assets"
 
 Fact = str | int | float
@@ -28,62 +46,6 @@ T = TypeVar("T")
 
 PLACEHOLDER = re.compile(r"\[\[(\w+)(?::([^\[\]]+))?\]\]")
 FORMAT = re.compile(r"d|\.\d[fe]")
-
-LITERALS = frozenset({"text_literal", "target_literal", "language_literal"})
-"""Facts that are Python source, for code."""
-
-WORDS = LITERALS | {
-    *("model", "block", "stream", "query_token", "key_token", "predicted_token"),
-    *("top_token", "second_token"),
-}
-"""Facts that are words."""
-
-COUNTS = frozenset({
-    *("head", "query", "key", "channel", "pair", "token_id", "largest_dimension"),
-    *("n_query", "n_key", "d_model", "d_head", "vocabulary", "layers", "heads"),
-})  # fmt: skip
-"""Facts that are whole numbers: indices, which count from 0, and sizes."""
-
-MEASURES = frozenset({
-    *("embedding", "table_value", "root_d_model", "position", "sum", "wavelength"),
-    *("query_value", "key_value", "value_value", "product", "largest_product", "root_d_head", "scale", "score"),
-    *("masked_score", "row_max", "shifted", "exponential", "row_sum", "weight", "percent", "context"),
-    *("top_weight", "second_weight", "error", "tolerance"),
-})  # fmt: skip
-"""Facts that are real numbers; `masked_score` and `shifted` are −∞ where attention is forbidden."""
-
-FACTS = WORDS | COUNTS | MEASURES
-"""Everything that a text about a selection may say of it (`viz.steps.facts`)."""
-
-ERROR_FACTS: Mapping[str, frozenset[str]] = {
-    "text_too_long": frozenset({"got", "limit"}),
-    "text_too_large": frozenset({"got", "limit"}),
-    "only_unknown": frozenset({"words"}),
-    "target_too_long": frozenset({"got", "limit"}),
-    "target_only_unknown": frozenset({"words"}),
-    "unknown_model": frozenset({"got", "known"}),
-    "no_network": frozenset({"got"}),
-    "gated": frozenset({"got"}),
-    "needs_remote_code": frozenset({"got"}),
-    "not_safetensors": frozenset({"got"}),
-    "folder_without_config": frozenset({"got"}),
-    "corrupt_checkpoint": frozenset({"got"}),
-    "unknown_architecture": frozenset({"got"}),
-    "no_softmax_attention": frozenset({"got"}),
-    "cannot_generate": frozenset({"got"}),
-    "sparse_attention": frozenset({"got"}),
-    "context_full": frozenset({"got", "steps", "limit"}),
-    "too_many_steps": frozenset({"got", "limit"}),
-    "no_tokenizer": frozenset({"got"}),
-    "unsupported_edit": frozenset({"got", "known"}),
-    "edit_out_of_range": frozenset({"got"}),
-    "bad_request": frozenset({"got"}),
-    "server_busy": frozenset({"limit"}),
-    "url_fixed": frozenset({"what"}),
-    "unknown_words": frozenset({"words"}),
-    "untrained_pair": frozenset({"got"}),
-}
-"""Error id → the facts its message may use; an id that is not here has none."""
 
 
 class TextsError(ValueError):

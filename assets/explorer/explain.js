@@ -94,7 +94,7 @@ export class Explanation {
     const result = h("p", { class: "result" });
     const copy = h("button", { type: "button", class: "quiet", on: { click: () => navigator.clipboard?.writeText(pre.textContent ?? "").then(() => (copy.textContent = this.words.ui("copied"))) } }, this.words.ui("copy"));
     this.living.push({ node: pre, update: (facts) => {
-      /** @type {HTMLElement} */ (pre.firstChild).textContent = filled(text.code.trim(), facts);
+      /** @type {HTMLElement} */ (pre.firstChild).textContent = filled((text.code ?? "").trim(), facts);
       result.textContent = `→ ${formatted(facts[text.code_result], Number.isInteger(facts[text.code_result]) ? "" : ".4f")}`;
     } });
     return h("div", { class: "code" }, copy, pre, result);

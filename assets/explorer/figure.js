@@ -96,10 +96,17 @@ export class Figure {
       tensor: (array) => bundles[array],
       masked: (array) => this.masking(array, array.startsWith("mask_") ? bundles[array] : bundles.mask),
       names: (axis) => this.names(axis),
-      word: (id) => words.ui(id),
+      word: (id) => words.ui(id), array: (name) => this.array(name),
       measure: (text, size) => { pen.font = `${size}px ${NUMBERS}`; return pen.measureText(text).width; },
       limit: (array, role) => limitOf(role, bundles[array === "masked_scores" ? "unmasked" : array]),
     };
+  }
+
+  /** What an array is called: the built-in model scales its embeddings, and BERT's sum passes a norm. @param {string} name */
+  array(name) {
+    const { route, stages } = this.store.block;
+    if (name === "residual" && stages.position === "position_norm") return this.words.ui("array_residual_norm");
+    return this.words.ui(name === "token_embedding" && route !== "builtin" ? "array_token_embedding_any" : `array_${name}`);
   }
 
   /** What stands before the output: the stage's own sign, or what this model really does. */
@@ -131,7 +138,8 @@ export class Figure {
     if (axis === "key") return store.tokens(block.keyStream).map((token) => token.text);
     if (axis === "expert") return Array.from({ length: store.length("expert") }, (_, i) => String(i));
     if (axis !== "query") return [];
-    return store.tokens(block.queryStream).map((token, i) => store.label(block.queryStream, i));
+    const attends = ["product", "flow"].includes(store.stage.layout); // before that a row predicts nothing yet
+    return store.tokens(block.queryStream).map((token, i) => (attends ? store.label(block.queryStream, i) : token.text));
   }
 
   /** @param {Scene} scene */
@@ -236,7 +244,7 @@ export class Figure {
     const [rowName, columnName] = [this.name(plate.axes[0], r), this.name(plate.axes[1], c)];
     const masked = plate.masked?.(r, c);
     const value = plate.role === "mask" ? this.words.ui(masked ? "mask_no" : "mask_yes") : formatted(masked ? -Infinity : valueAt(plate, r, c), ".4f");
-    this.tip.textContent = `${rowName} · ${columnName}\n${this.words.ui(`array_${plate.array}`)} ${plate.array === "weights" && masked ? "0 (−∞)" : value}`;
+    this.tip.textContent = `${rowName} · ${columnName}\n${this.array(plate.array)} ${plate.array === "weights" && masked ? "0 (−∞)" : value}`;
     this.tip.hidden = false;
     const left = Math.min(x + 14, (this.scene?.width ?? 0) - this.tip.offsetWidth - 4);
     this.tip.style.transform = `translate(${Math.max(0, left)}px, ${y + 18}px)`;

@@ -4,7 +4,10 @@
 import { h, segmented } from "./dom.js";
 
 /** Side of a thumbnail in pixels, by the number of heads of a block: few are drawn large. @param {number} heads */
-const sideOf = (heads) => (heads <= 4 ? 40 : heads <= 12 ? 27 : 19);
+const sideOf = (heads) => (heads <= 8 ? 40 : heads <= 12 ? 26 : 18);
+
+/** How many stand in a row. @param {number} heads */
+const inRow = (heads) => (heads <= 8 ? 4 : heads <= 12 ? 6 : 8);
 
 /** From so many heads on only the open one shows where the chosen cell is. */
 const MANY = 48;
@@ -68,7 +71,7 @@ export class Heads {
     const buttons = Array.from({ length: block.heads }, (_, head) => this.thumbnail(block, head));
     const size = sideOf(block.heads);
     return h("div", { class: "block-row", dataset: { block: block.name } }, h("h3", {}, this.words.block(block.name)),
-      h("div", { class: size < 40 ? "thumbs small" : "thumbs", style: `--thumb: ${size}px` }, ...buttons));
+      h("div", { class: size < 40 ? "thumbs small" : "thumbs", style: `--thumb: ${size}px; --in-row: ${inRow(block.heads)}` }, ...buttons));
   }
 
   /** @param {any} block @param {number} head */

@@ -33,7 +33,8 @@ class View {
     const { active, state } = this.store;
     const count = this.store.length("key");
     if (count <= MANY) return Array.from({ length: count }, (_, i) => i);
-    const chosen = new Set([active.key, ...ranked(row(state.arrays.head.weights, active.query)).slice(0, SHOWN - 1)]);
+    const weights = row(state.arrays.head.weights, active.query);
+    const chosen = new Set([active.key, ...ranked(weights).filter((k) => weights[k] > 0).slice(0, SHOWN - 1)]);
     return [...chosen].sort((a, b) => a - b);
   }
 

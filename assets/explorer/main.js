@@ -8,6 +8,7 @@ import { Data, Refusal } from "./data.js";
 import { Dialogs } from "./dialogs.js";
 import { h } from "./dom.js";
 import { Explanation } from "./explain.js";
+import { ranked, row } from "./facts.js";
 import { Figure } from "./figure.js";
 import { Heads } from "./heads.js";
 import { Bars, Lines } from "./lines.js";
@@ -39,6 +40,9 @@ function remembered() {
     return {};
   }
 }
+
+/** The key with the most weight in a row, the first one left out, which many heads look at for want of anything better. @param {import("./store.js").Tensor} weights @param {number} query */
+const telling = (weights, query) => ranked(row(weights, query)).find((key) => key > 0) ?? 0;
 
 class Page {
   /** @param {HTMLElement} root @param {Data} data @param {any} config */
@@ -75,11 +79,11 @@ class Page {
 
   build() {
     const part = (/** @type {string} */ tag, /** @type {string} */ name) => h(tag, { class: name });
-    const [top, sentence, presets, notices, strips] = ["topbar", "sentence", "presets", "notices", "strips"].map((name) => part("div", name));
+    const [top, sentence, presets, notices, strips, pictures] = ["topbar", "sentence", "presets", "notices", "strips", "pictures"].map((name) => part("div", name));
     const stages = h("div", { class: "stages", role: "tablist" });
     const [heads, figure, explain, lines, bars] = [["nav", "heads"], ["section", "figure"], ["section", "explain"], ["section", "lines"], ["section", "bars"]].map(([tag, name]) => part(tag, name));
     const main = h("main", {}, strips, stages, figure, h("div", { class: "below" }, lines, bars));
-    this.root.append(top, sentence, presets, notices, h("div", { class: "body" }, heads, main, explain));
+    this.root.append(top, sentence, presets, notices, h("div", { class: "body" }, h("div", { class: "left" }, pictures, heads), main, explain));
     const { store, words, data } = this;
     const tried = (/** @type {() => any} */ action) => this.tried(action);
     const run = (/** @type {any} */ request) => this.run(request, {});
@@ -90,7 +94,7 @@ class Page {
     new Sentence(sentence, store, words, { run, upload: (file) => this.tried(() => this.upload(file)) });
     new Presets(presets, store, words, (preset) => this.choose(preset));
     new Notices(notices, store, words, dialog);
-    new TokenStrips(strips, store, words);
+    new TokenStrips(strips, pictures, store, words);
     new StageStrip(stages, store, words).draw();
     new Heads(heads, store, words);
     new Figure(figure, store, words);
@@ -163,6 +167,7 @@ class Page {
       const picture = manifest.image ? this.data.bundle(manifest.key, "picture") : null;
       const [arrays, thumbnails, seen] = await Promise.all([this.arrays(manifest, selection), this.data.bundle(manifest.key, "thumbnails"), picture]);
       if (turn !== this.turn) return;
+      if (manifest.model.name !== this.store.state.run?.model.name && asked.key === undefined && !asked.preset) selection.key = telling(arrays.head.weights, selection.query);
       this.store.set({ notices: this.notes(manifest, [...wrong, ...moved]), hover: null, pinned: false, preset: asked.preset?.id ?? this.presetOf(request) });
       this.store.set({ run: manifest, request, selection, arrays, thumbnails, picture: seen });
     });

@@ -9,7 +9,7 @@ import { row } from "./facts.js";
 
 export class Picture {
   /** @param {Store} store @param {import("./words.js").Words} words @param {string} stream @param {number} [side] in pixels */
-  constructor(store, words, stream, side = 176) {
+  constructor(store, words, stream, side = 204) {
     this.store = store;
     this.words = words;
     this.stream = stream;
@@ -83,7 +83,9 @@ export class Picture {
       button.classList.toggle("is-query", block.queryStream === this.stream && Number(button.dataset.index) === at.query);
       button.classList.toggle("is-key", block.keyStream === this.stream && Number(button.dataset.index) === at.key);
     }
-    this.said.textContent = this.words.ui("picture_hint");
+    const { predicts, predictions } = store.state.run;
+    const answer = predicts === "class" ? `${this.words.ui("picture_answer", { answer: predictions[0] })} ` : "";
+    this.said.textContent = `${answer}${this.words.ui("picture_hint")}`;
   }
 
   /** What is looked at stays bright, the rest is veiled. @param {CanvasRenderingContext2D} pen @param {ArrayLike<number>} weights @param {any} colors */

@@ -45,9 +45,10 @@ function drawPair(pen, area, { store, words, said, font }) {
   arrow(pen, [cx, cy], [cx + (before[0] / most) * radius, cy - (before[1] / most) * radius], palette.muted);
   arrow(pen, [cx, cy], [cx + (after[0] / most) * radius, cy - (after[1] / most) * radius], palette.query_text);
   const x = cx + radius + font;
-  label(pen, words.ui("rotation_before"), x, cy - font * 1.6, palette.muted);
-  label(pen, words.ui("rotation_after"), x, cy, palette.query_text);
-  label(pen, `θ = ${formatted(said.angle, ".3f")} (${formatted((said.angle * 180) / Math.PI, ".0f")}°)`, x, cy + font * 1.6, palette.ink);
+  label(pen, words.ui("rotation_before"), x, cy - font * 1.8, palette.muted);
+  label(pen, words.ui("rotation_after"), x, cy - font * 0.4, palette.query_text);
+  label(pen, `${said.query} × ${formatted(said.frequency, ".4f")} rad`, x, cy + font * 1.6, palette.ink);
+  label(pen, `→ θ = ${formatted((said.angle * 180) / Math.PI, ".1f")}°`, x, cy + font * 3, palette.ink);
 }
 
 /** The product of this query and key at every distance, their content held fixed. @param {CanvasRenderingContext2D} pen @param {Area} area @param {any} with_ */

@@ -12,14 +12,14 @@
  * @typedef {{stage: any, told: string, operator: string, width: number, height: number, font: number, self: boolean,
  *            tensor: (array: string) => import("./store.js").Tensor,
  *            masked: (array: string) => ((q: number, k: number) => boolean) | null,
- *            names: (axis: string) => string[], word: (id: string) => string,
+ *            names: (axis: string) => string[], word: (id: string) => string, array: (name: string) => string,
  *            measure: (text: string, font: number) => number, limit: (array: string, role: string) => number}} Room
  */
 
 const GAP = 20;
 
 /** The smallest cell: of a page of text only a few pixels, so that it can be seen whole. @param {number} count */
-const smallest = (count) => (count > 220 ? 2 : count > 90 ? 4 : 8);
+const smallest = (count) => (count > 220 ? 2 : count > 90 ? 4 : count > 48 ? 6 : 8);
 
 /** The scene of a stage in the room there is. @param {Room} room @returns {Scene} */
 export function build(room) {
@@ -51,7 +51,7 @@ function foot(/** @type {Scene} */ scene, /** @type {Room} */ room, /** @type {P
   const y = above ? plate.y - room.font * 0.7 : plate.y + plate.rows * plate.ch + room.font * 0.9;
   const shape = `${plate.rows} × ${plate.cols}`;
   const symbol = plate.transposed ? `${plate.symbol}ᵀ` : plate.symbol;
-  const name = `${symbol} · ${room.word(`array_${plate.array}`)} · ${shape}`;
+  const name = `${symbol} · ${room.array(plate.array)} · ${shape}`;
   const fits = room.measure(name, room.font) <= Math.max(width, 40) + (plate.output ? 60 : 0);
   scene.captions.push({ text: fits ? name : `${symbol} · ${shape}`, x: plate.x, y, align: "left", role: plate.role, size: room.font });
   if (above || plate.role === "mask") return room.font * 1.6;
@@ -65,7 +65,7 @@ const widest = (room, axis, font) => room.names(axis).reduce((most, name) => Mat
 /** What rows and columns count, at the corner of a plate. @param {Scene} scene @param {Room} room @param {Placed} plate */
 function axes(scene, room, plate) {
   const roles = { query: "query", key: "key" };
-  plate.axes.forEach((axis, i) => scene.captions.push({
+  plate.axes.forEach((axis, i) => axis !== "one" && scene.captions.push({
     text: `${room.word(`axis_${axis}`)} ${i ? "→" : "↓"}`, x: plate.x - 8, y: plate.y - room.font * (i ? 1.75 : 0.6), align: "right",
     role: roles[/** @type {"query"} */ (axis)] ?? "muted", size: room.font * 0.92,
   }));
@@ -83,12 +83,15 @@ function above(room, axis, cw) {
   return { height: slanted ? width * 0.78 + room.font * 1.3 : room.font * 1.9, slanted, spill: slanted ? Math.max(4, ...reach) : 4, width };
 }
 
+/** Every how many-th label is drawn beside cells of a size, so that none touches the next. @param {number} size */
+const stride = (size) => (size >= 8 ? 1 : Math.ceil(12 / size));
+
 /** @param {Scene} scene @param {Room} room @param {Placed} plate @param {"left" | "right"} side @param {number} width */
 function rowLabels(scene, room, plate, side, width) {
   const axis = plate.axes[0];
-  const step = Math.ceil(9 / (plate.ch + 2));
+  const step = stride(plate.ch);
   room.names(axis).forEach((text, index) => scene.labels.push({
-    axis, index, side, text, slanted: false, font: Math.min(room.font, Math.max(plate.ch + 2, 9)), quiet: index % step > 0,
+    axis, index, side, text, slanted: false, font: Math.min(room.font, Math.max(plate.ch + 0.5, 10)), quiet: index % step > 0,
     x: side === "left" ? plate.x - 8 : plate.x + plate.cols * plate.cw + 7,
     y: plate.y + (index + 0.5) * plate.ch, width: width - 12, height: plate.ch,
   }));
@@ -97,9 +100,9 @@ function rowLabels(scene, room, plate, side, width) {
 /** @param {Scene} scene @param {Room} room @param {Placed} plate @param {{slanted: boolean, width: number}} top */
 function columnLabels(scene, room, plate, top) {
   const axis = plate.axes[1];
-  const step = Math.ceil(9 / (plate.cw + 2));
+  const step = stride(plate.cw);
   room.names(axis).forEach((text, index) => scene.labels.push({
-    axis, index, side: "top", text, slanted: top.slanted, font: Math.min(room.font, Math.max(plate.cw + 2, 9)), quiet: index % step > 0,
+    axis, index, side: "top", text, slanted: top.slanted, font: Math.min(room.font, Math.max(plate.cw + 2, 10)), quiet: index % step > 0,
     x: plate.x + (index + 0.5) * plate.cw, y: plate.y - 7, width: top.slanted ? top.width : plate.cw - 2, height: room.font * 1.4,
   }));
 }
@@ -211,8 +214,9 @@ function rotation(room, scene) {
     scene.captions.push({ text: "↻", x: label + cols * cw + arrow / 2, y: y + (rows * ch) / 2, align: "center", role: "muted", size: room.font * 1.9 });
     y += rows * ch + Math.max(foot(scene, room, left), foot(scene, room, right)) + room.font * 0.4;
   }
-  scene.area = { x: label + 2 * cols * cw + arrow + GAP * 1.4, y: 4, width: side - GAP * 0.4, height: Math.min(y - 8, 560) };
-  scene.height = y;
+  const height = Math.max(room.font * 26, Math.min(y - 8, 560));
+  scene.area = { x: label + 2 * cols * cw + arrow + GAP * 1.4, y: room.font, width: side - GAP * 0.8, height };
+  scene.height = Math.max(y, height + room.font * 2);
 }
 
 /** Tokens × experts: the probabilities, where they are known, and the weights of those chosen. @param {Room} room @param {Scene} scene */
@@ -298,7 +302,7 @@ function flow(room, scene) {
   const wide = room.tensor(inputs[0].array).shape[1];
   const label = beside(room, "query");
   const arrow = Math.max(40, room.measure(room.operator, room.font) + 16);
-  const small = Math.max(1, Math.min(20, wholeOr(Math.min((room.width * 0.17) / wide, (room.height / inputs.length - room.font * 6) / nq))));
+  const small = Math.max(0.25, Math.min(20, wholeOr(Math.min((room.width * 0.17) / wide, (room.height / inputs.length - room.font * 6) / nq))));
   const x = wide * small + arrow + label;
   let top = above(room, "key", 20);
   const cell = fit([(room.width - x - top.spill) / nk, (room.height - top.height - room.font * 4) / nq], 48, Math.max(nq, nk));

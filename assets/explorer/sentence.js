@@ -111,6 +111,7 @@ export class Sentence {
     this.to.hidden = !translates;
     this.text.hidden = !this.reads.includes("text");
     this.target.hidden = this.card.kind !== "encoder-decoder";
+    this.form.hidden = !this.reads.includes("text"); // an image is looked at as soon as it is chosen
     this.form.dataset.shape = translates ? "translator" : this.target.hidden ? "one" : "two";
     this.name();
   }

@@ -16,9 +16,10 @@ function arrows(event, move) {
 }
 
 export class TokenStrips {
-  /** @param {HTMLElement} element @param {Store} store @param {Words} words */
-  constructor(element, store, words) {
+  /** @param {HTMLElement} element @param {HTMLElement} pictures where images stand @param {Store} store @param {Words} words */
+  constructor(element, pictures, store, words) {
     this.element = element;
+    this.pictures = pictures;
     this.store = store;
     this.words = words;
     this.shape = "";
@@ -36,8 +37,12 @@ export class TokenStrips {
     const { store } = this;
     if (!store.state.run || !store.block) return;
     const shape = `${store.state.run.key} ${store.state.lang} ${store.block.name}`;
-    const streams = Object.keys(store.state.run.tokens).filter((stream) => this.parts(stream).length || !store.isPatches(stream));
-    if (shape !== this.shape) this.element.replaceChildren(...streams.map((stream) => this.strip(stream)));
+    if (shape !== this.shape) {
+      const streams = Object.keys(store.state.run.tokens).filter((stream) => this.parts(stream).length || !store.isPatches(stream));
+      const seen = (/** @type {string} */ stream) => store.isPatches(stream) && store.state.picture;
+      this.element.replaceChildren(...streams.filter((stream) => !seen(stream)).map((stream) => this.strip(stream)));
+      this.pictures.replaceChildren(...streams.filter(seen).map((stream) => new Picture(store, this.words, stream).element));
+    }
     this.shape = shape;
     this.mark();
   }
@@ -46,7 +51,6 @@ export class TokenStrips {
   strip(stream) {
     const parts = this.parts(stream);
     const name = this.words.stream(stream);
-    if (this.store.isPatches(stream) && this.store.state.picture) return new Picture(this.store, this.words, stream).element;
     const buttons = this.store.tokens(stream).map((token, index) => this.token(stream, token, index, parts));
     return h("div", { class: `strip ${parts.length ? "" : "idle"}`, dataset: { stream } },
       h("span", { class: "strip-name" }, name),

@@ -64,14 +64,17 @@ class Translator:
         language: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         edits: Sequence[Edit] = (),
+        image: object = None,
     ) -> Trace:
         """One run. Without a target the decoder's own greedy translation is read back in one teacher-forced pass.
 
         Raises:
             TextError: nothing to read, nothing known, too long.
-            BadRequest: ids or a language that this model does not have.
+            BadRequest: ids or a language that this model does not have, or an image, which it does not read.
             EditError: an edit this model cannot apply.
         """
+        if image is not None:
+            raise BadRequest(f"an image for {self.card.name}, which reads text")
         source = self._source(text) if inputs is None else self._checked_ids(inputs, "input_ids")
         if inputs is not None and "decoder_input_ids" in inputs:
             read, writes = self._checked_ids(inputs, "decoder_input_ids"), False
@@ -141,6 +144,9 @@ class Translator:
 
     def _ended(self, written: Sequence[Token], writing: Writing) -> bool:
         return bool(written) and (written[-1].id == self.tokenizer.end or writing.stops())
+
+    def check_length(self, text: str, limit: int) -> None:
+        """Nothing to refuse here: this model's own limit, checked when it reads, is lower."""
 
     def _source(self, text: str) -> tuple[Token, ...]:
         words = self._words(text)
@@ -321,6 +327,8 @@ def _card(name: str, transformer: Transformer, config: Mapping[str, Any]) -> Mod
         d_hidden=sizes.d_hidden,
         vocabulary=sizes.vocabulary,
         context_length=TOKEN_LIMIT,
+        memory=sum(parameter.nbytes for parameter in transformer.parameters()),
+        routes=("builtin",),
         revision=str(config.get("revision", "")),
         guided=tuple(GuidedHead(**head) for head in config.get("guided", ())),
         pairs=PAIRS,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from models.errors import ContextFull
 from models.generation import Generation, steps_of
+from models.huggingface.device import beside
 from models.huggingface.interface import Passed, Watch
 from models.huggingface.listen import Calls, Heard, hearing
 from models.huggingface.reading import Inputs
@@ -75,7 +76,7 @@ def write(
     with hearing(model, watch, traced) as heard:
         step = _Step(heard, watch, stitch, writing)
         output = model.generate(
-            **inputs,
+            **beside(model, inputs),
             max_new_tokens=steps,
             do_sample=False,
             num_beams=writing.strategy.rows,

@@ -19,6 +19,17 @@ from torch import Tensor, nn
 
 Attention = Callable[..., tuple[Tensor, Tensor | None]]
 
+LAST = 4
+"""How many rotations an attention call can have had: of queries and keys, in two parts each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What a rotary function received and gave back: queries, keys or both."""
+
+    before: tuple[Tensor, ...]
+    after: tuple[Tensor, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -33,14 +44,8 @@ class Call:
     context: Tensor  # (batch, q, head, d_v)
     own: bool
     """Whether the model's own eager function computed it, which knows no `is_causal`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rotation:
-    """What a rotary function received and gave back: queries, keys or both."""
-
-    before: tuple[Tensor, ...]
-    after: tuple[Tensor, ...]
+    rotations: tuple[Rotation, ...] = ()
+    """The last ones before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,5 +147,6 @@ def _attend(  # noqa: PLR0917 -- the signature is transformers'
 ) -> tuple[Tensor, Tensor | None]:
     """Let the model's function compute, and keep references to what went in and what came out."""
     context, weights = function(module, query, key, value, attention_mask, **arguments)
-    watch.calls.append(Call(module, query, key, value, attention_mask, arguments, context, own))
+    last = tuple(watch.rotations[-LAST:])
+    watch.calls.append(Call(module, query, key, value, attention_mask, arguments, context, own, last))
     return context, weights

@@ -13,6 +13,7 @@ from torch import nn
 
 from models.huggingface.calls import captured
 from models.huggingface.capture import Capture
+from models.huggingface.device import beside
 from models.huggingface.dummy import dummy_inputs
 from models.huggingface.interface import Watch, watching
 from models.huggingface.observe import observing_all
@@ -67,7 +68,7 @@ def run(
 ) -> tuple[Any, Calls]:
     """The model's output and the captures of all its attention, in the order of the model's modules."""
     with hearing(model, watch, traced) as heard:
-        output = model(**inputs)
+        output = model(**beside(model, inputs))
     return output, heard.take()
 
 

@@ -45,4 +45,9 @@ def _keep(module: nn.Module, args: tuple[Any, ...], arguments: Mapping[str, Any]
     if watch is not None and (watch.kept is None or module in watch.kept):
         given = args[0] if args else arguments.get("hidden_states", arguments.get("input_ids"))
         kind = next((value for value in (*args, arguments.get("layer_type")) if isinstance(value, str)), None)
-        watch.passed.append(Passed(module, given, output, kind))
+        watch.passed.append(Passed(module, _bare(given), _bare(output), kind))
+
+
+def _bare(value: Any) -> Any:
+    """A parameter without its gradient: DeBERTa passes its table of positions through a norm and a dropout."""
+    return value.detach() if isinstance(value, nn.Parameter) else value

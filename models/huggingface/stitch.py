@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from models.huggingface.capture import Capture
-from models.huggingface.interface import Passed, Rotation, Watch
+from models.huggingface.interface import Passed, Watch
 from models.huggingface.listen import Calls
 from models.huggingface.places import Plan
 from models.huggingface.rotation import unrotated
@@ -43,7 +43,7 @@ class Strip:
     """The first column of each pass."""
     rows: int = 0
 
-    def add(self, items: Items, rotations: Sequence[Rotation]) -> int:
+    def add(self, items: Items) -> int:
         """One more pass; gives back how many rows it adds."""
         queries, keys = items[0].query.shape[1], items[0].key.shape[1]
         again = self.rows if queries > self.rows else 0  # without a cache everything is computed again
@@ -52,7 +52,7 @@ class Strip:
         new = slice(row - first, self.rows - first)
         if self.cross:  # all passes look at the same keys
             new = slice(0, 0 if self.passes else keys)
-        before = _keys_before(items, new, rotations)
+        before = _before(items, again, new)
         end = keys if self.cross else new.stop
         self.firsts.append(first)
         self.passes.append(
@@ -124,12 +124,12 @@ class Stitch:
 
     def add(self, calls: Calls, watch: Watch) -> None:
         """One more pass; what the watch holds of it is taken."""
-        self.rows.append(max((self._add(items, watch.rotations) for items in calls), default=0))
+        self.rows.append(max((self._add(items) for items in calls), default=0))
         self.passed.append(dict(_counted(watch.passed)))
         for kept in (watch.calls, watch.rotations, watch.masks, watch.passed):
             kept.clear()
 
-    def _add(self, items: Items, rotations: Sequence[Rotation]) -> int:
+    def _add(self, items: Items) -> int:
         """How many rows the pass adds to this module's."""
         place, key = self.plan.places.get(items[0].module), (items[0].module, items[0].call)
         if place is None:
@@ -141,7 +141,7 @@ class Stitch:
                 self.once[key] = items
             else:
                 self.strips[key] = Strip(place.cross)
-        return self.strips[key].add(items, rotations) if key in self.strips else 0
+        return self.strips[key].add(items) if key in self.strips else 0
 
     def calls(self, path: Path) -> Calls:
         """All attention over the whole text, as one pass would have shown it."""
@@ -172,18 +172,29 @@ def _counted(passed: Iterable[Passed]) -> Iterator[tuple[Hashable, Passed]]:
         counted[one.module] += 1
 
 
-def _keys_before(
-    items: Items, columns: slice, rotations: Sequence[Rotation]
-) -> tuple[Tensor | None, ...] | list[Tensor | None]:
-    """The new keys of each item before they were rotated; None where they were not."""
-    known = [item.key_unrotated for item in items]
-    if known[0] is not None or items[0].query_unrotated is None:
-        return [None if key is None else key[:, columns] for key in known]
-    found = unrotated(torch.stack([item.key[:, columns] for item in items]), rotations)
-    return [None] * len(items) if found is None else tuple(found)
+def _before(items: Items, again: int, columns: slice) -> list[tuple[Tensor | None, Tensor | None]]:
+    """The new queries and keys of each item before they were rotated; (None, None) where they were not."""
+    first = items[0]
+    if first.query_unrotated is not None and first.key_unrotated is not None:
+        return [(_rows(item.query_unrotated, again), _columns(item.key_unrotated, columns)) for item in items]
+    queries = unrotated(torch.stack([item.query for item in items]), first.rotations)
+    keys = unrotated(torch.stack([item.key[:, columns] for item in items]), first.rotations)
+    if queries is None or keys is None:
+        return [(None, None)] * len(items)
+    return [(query[:, again:].clone(), key.clone()) for query, key in zip(queries, keys, strict=True)]
 
 
-def _cut(item: Capture, again: int, columns: slice, key_unrotated: Tensor | None, end: int) -> Capture:
+def _rows(tensor: Tensor | None, again: int) -> Tensor | None:
+    return None if tensor is None else tensor[:, again:].clone()
+
+
+def _columns(tensor: Tensor | None, columns: slice) -> Tensor | None:
+    return None if tensor is None else tensor[:, columns].clone()
+
+
+def _cut(
+    item: Capture, again: int, columns: slice, before: tuple[Tensor | None, Tensor | None], end: int
+) -> Capture:
     """The rows and columns that are new, as copies: caches are written into, and hold more. Grids end with `end`."""
     return replace(
         item,
@@ -191,10 +202,11 @@ def _cut(item: Capture, again: int, columns: slice, key_unrotated: Tensor | None
         key=item.key[:, columns].clone(),
         value=item.value[:, columns].clone(),
         context=item.context[:, again:].clone(),
-        query_unrotated=None if item.query_unrotated is None else item.query_unrotated[:, again:].clone(),
-        key_unrotated=None if key_unrotated is None else key_unrotated.clone(),
+        query_unrotated=before[0],
+        key_unrotated=before[1],
         mask=_grid(item.mask, again, end),
         bias=_grid(item.bias, again, end),
+        rotations=(),
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.edits import BUILT
@@ -14,19 +16,22 @@ from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, Unsupp
 from models.generation import Cancelled, Generation, Strategy
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
 from models.huggingface.budget import affordable
-from models.huggingface.card import model_card, read_limit
+from models.huggingface.card import layer_kinds, model_card, read_limit
 from models.huggingface.generating import check_room, generation, write, written_tokens
+from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
+from models.huggingface.patches import joined_tokens, numbered, patch_grids, patch_tokens, shuffles, specials
 from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
-from models.huggingface.sites import Wanted, collect, find
 from models.huggingface.stitch import Stitch
-from models.huggingface.tokens import patch_grid, patch_tokens, text_tokens
+from models.huggingface.study import Study, fill, study
+from models.huggingface.tokens import text_tokens
+from models.huggingface.windows import WindowGrid
 from models.recorder import Edit
 from models.sampling import Writing
 from models.trace import PositionalEncoding, Site, Token, Trace
@@ -38,7 +43,7 @@ class Known:
 
     plan: Plan
     traced: frozenset[str]
-    wanted: tuple[Wanted, ...]
+    study: Study
     tokens: int
     """The longest stream of the first run: what an image always has."""
 
@@ -56,13 +61,14 @@ class Run:
 class Wrapped:
     """A Hugging Face model in memory. It is left as it is: same weights, same configuration, same fast attention."""
 
-    def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "") -> None:
+    def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "", processor: Any = None) -> None:
         install()
         watch_rotations(model)
         self.model = model.eval()
-        self.tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
+        self.tokenizer, images = parts(tokenizer)
         self.name = name or model.config.name_or_path or type(model).__name__
-        self.reader = Reader(self.name, model, self.tokenizer, read_limit(model))
+        images = Images(model, processor or images)
+        self.reader = Reader(self.name, model, self.tokenizer, read_limit(model), images)
         self.known: Known | None = None
         self._paths = {module: path for path, module in model.named_modules()}
         self.card = model_card(model, self.name)
@@ -74,39 +80,41 @@ class Wrapped:
         """How this model computes attention, from a first run."""
         captures = tuple(chain(*calls))
         if not captures:
-            raise NoSoftmaxAttention(self.name)
+            raise NoSoftmaxAttention(self.name, layer_kinds(self.model))
         routes = {capture.module: capture.route for capture in captures}
         places = plan(self.model, tuple(routes), never_ahead(captures), self._is_encoder_decoder)
-        wanted = find(self.model, places, watch.passed, captures)
+        found = study(self.model, places, watch.passed, calls)
         traced = frozenset(path for path, route in routes.items() if route != "interface")
-        known = Known(places, traced, wanted, max(capture.query.shape[1] for capture in captures))
-        observe(self._modules(wanted))
+        known = Known(places, traced, found, max(capture.query.shape[1] for capture in captures))
+        observe(self._modules(found))
         assembly = self._assembled(watch, calls, known)
-        ways = dict.fromkeys(encoding.kind for encoding in self._positions(assembly, watch))
-        self.card = model_card(self.model, self.name, places, assembly, ", ".join(ways) or "none")
+        self.card = model_card(
+            self.model, self.name, places, assembly, self._positions(assembly, watch, known)
+        )
         self.known = known
         return known
 
-    def _modules(self, wanted: Sequence[Wanted]) -> frozenset[nn.Module]:
+    def _modules(self, found: Study) -> frozenset[nn.Module]:
         """The modules to keep an eye on: those of the sites, and those that give positions."""
         modules = dict(self.model.named_modules())
-        return frozenset((*(modules[want.path] for want in wanted), *position_modules(self.model)))
+        return frozenset((*(modules[path] for path in found.paths), *position_modules(self.model)))
 
-    def _affordable(self, known: Known, inputs: Inputs, more: int = 0) -> tuple[Wanted, ...]:
+    def _affordable(self, known: Known, inputs: Inputs, more: int = 0) -> Study:
         lengths = [value.shape[1] for name, value in inputs.items() if name.endswith("input_ids")]
-        widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model, Site.ROUTER: 1}
-        return affordable(known.wanted, max((*lengths, known.tokens)) + more, widths, self.card.d_model)
+        widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model}
+        widths |= dict.fromkeys((Site.ROUTER, Site.ROUTER_PROBABILITIES), self.card.experts)
+        kept = affordable(known.study.wanted, max((*lengths, known.tokens)) + more, widths, self.card.d_model)
+        return replace(known.study, wanted=kept)
 
     def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
         assembly = assembled(calls, known.plan, self.model)
-        for site, place, tensor in collect(known.wanted, known.plan, watch.passed, self._paths):
-            assembly.arrays.setdefault((site, place), array(tensor))
+        fill(assembly, known.study, watch, self.model, self._paths)
         for site, place, tensor in mask_parts(watch, assembly.blocks, self._paths):
             assembly.arrays[site, place] = array(tensor)
         return assembly
 
-    def _positions(self, assembly: Assembly, watch: Watch) -> tuple[PositionalEncoding, ...]:
-        return positions(self.model, assembly, watch.passed, self._paths)
+    def _positions(self, assembly: Assembly, watch: Watch, known: Known) -> tuple[PositionalEncoding, ...]:
+        return positions(self.model, assembly, watch.passed, self._paths, known.study.entrances)
 
     def record(
         self,
@@ -116,17 +124,20 @@ class Wrapped:
         language: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         edits: Sequence[Edit] = (),
+        image: Picture | None = None,
     ) -> Trace:
         """One run. Without a target an encoder-decoder's own greedy output is read back in one teacher-forced pass.
 
         Raises:
             TextError: nothing to read, too long, no tokenizer.
+            ImageError: no image, one that cannot be taken, or no text beside it.
             BadRequest: inputs that this model does not read, or a language, which these models do not choose.
             UnsupportedEdit: any edit.
         """
+        self._check_language(language)
         if edits:
             raise UnsupportedEdit(edits[0], BUILT)
-        given, tokens = self._read(text, inputs, language)
+        given, tokens, seen = self.reader.read(text, inputs, image)
         streams = {"encoder" if self._is_encoder_decoder else "text": tokens} if tokens else {}
         if self._is_encoder_decoder and "decoder_input_ids" in self.reader.accepted:
             if "decoder_input_ids" not in given:
@@ -135,7 +146,15 @@ class Wrapped:
             streams["decoder"] = text_tokens(given["decoder_input_ids"][0].tolist(), self.tokenizer)
         if "use_cache" in self.reader.accepted:
             given["use_cache"] = False
-        return self._trace(text, given, streams)
+        return self._trace(text, given, streams, seen)
+
+    def check_length(self, text: str, limit: int) -> None:
+        """Refuse a text of more than so many tokens, before anything is computed.
+
+        Raises:
+            TextTooLong: it has more.
+        """
+        self.reader.check_length(text, limit)
 
     def generate(
         self,
@@ -159,26 +178,26 @@ class Wrapped:
         if not self.model.can_generate():
             raise CannotGenerate(self.name)
         writing.strategy.check_steps(steps, self.card.vocabulary)
-        given, tokens = self._read(prompt, inputs, language)
+        self._check_language(language)
+        given, tokens, seen = self.reader.read(prompt, inputs, None)
         check_room(given, steps, self.reader.limit, self._is_encoder_decoder)
         if self.known is None:
             self.record(prompt, inputs=inputs)
         known = cast(Known, self.known)
         rows = writing.strategy.rows
-        known = replace(known, wanted=self._affordable(known, given, steps * rows))
-        watch = Watch(kept=self._modules(known.wanted))
+        known = replace(known, study=self._affordable(known, given, steps * rows))
+        watch = Watch(kept=self._modules(known.study))
         stitch = Stitch(known.plan, rows, self._is_encoder_decoder)
         written = write(self.model, given, steps, writing, watch=watch, stitch=stitch, traced=known.traced)
         shown = Run(known, Watch(passed=written.passed), written.calls, written.logits)
         streams, new = written_tokens(written, tokens, self.tokenizer, prompt, self._is_encoder_decoder)
-        return generation(self._told(prompt, given, streams, shown), new, written, writing, self.tokenizer)
+        return generation(
+            self._told(prompt, given, streams, shown, seen), new, written, writing, self.tokenizer
+        )
 
-    def _read(
-        self, text: str, inputs: Mapping[str, Any] | None, language: str | None
-    ) -> tuple[Inputs, tuple[Token, ...]]:
+    def _check_language(self, language: str | None) -> None:
         if language is not None:
             raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
-        return self.reader.text(text) if inputs is None else self.reader.ready(inputs)
 
     @property
     def _is_encoder_decoder(self) -> bool:
@@ -190,24 +209,34 @@ class Wrapped:
             return stream
         return next((tower for tower in plan.towers if tower not in {"vision", "audio"}), "encoder")
 
-    def _trace(self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]]) -> Trace:
+    def _trace(
+        self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]], seen: Seen | None = None
+    ) -> Trace:
         watch = Watch()
         if self.known is not None:
-            wanted = self._affordable(self.known, inputs)
-            watch.kept = self._modules(wanted)
-            known = replace(self.known, wanted=wanted)
+            known = replace(self.known, study=self._affordable(self.known, inputs))
+            watch.kept = self._modules(known.study)
             output, calls = run(self.model, inputs, watch, known.traced)
         else:
             output, calls = run(self.model, inputs, watch, None)
             known = self._learn(watch, calls)
-        return self._told(text, inputs, streams, Run(known, watch, calls, getattr(output, "logits", None)))
+        shown = Run(known, watch, calls, getattr(output, "logits", None))
+        return self._told(text, inputs, streams, shown, seen)
 
-    def _told(self, text: str, inputs: Inputs, streams: Mapping[str, tuple[Token, ...]], shown: Run) -> Trace:
-        """What was heard in a run, as a trace."""
+    def _told(
+        self,
+        text: str,
+        inputs: Inputs,
+        streams: Mapping[str, tuple[Token, ...]],
+        shown: Run,
+        seen: Seen | None,
+    ) -> Trace:
+        """What a run showed, as a trace."""
         known, watch, logits = shown.known, shown.watch, shown.logits
         assembly = self._assembled(watch, shown.calls, known)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
-        tokens = self._tokens(assembly, streams, inputs)
+        grids = patch_grids(self.model, inputs.get("pixel_values"), assembly.lengths, assembly.blocks)
+        tokens = self._tokens(assembly, streams, grids)
         rows = 0
         if isinstance(logits, Tensor):
             rows = logits.shape[1] if logits.ndim == 3 else 0
@@ -219,21 +248,35 @@ class Wrapped:
             tokens=tokens,
             blocks=tuple(assembly.blocks),
             arrays=assembly.arrays,
-            positions=self._positions(assembly, watch),
+            positions=self._positions(assembly, watch, known),
             predictions=self._predictions(logits),
             predicting=_predicting(tokens, rows),
             output=self._output(tokens),
+            picture=seen.picture if seen else None,
+            resized=seen.resized if seen else None,
+            cropped=bool(seen and seen.cropped),
+            patches=grids,
+            windows=_windows(assembly, grids),
         )
 
     def _tokens(
-        self, assembly: Assembly, streams: Mapping[str, tuple[Token, ...]], inputs: Inputs
+        self,
+        assembly: Assembly,
+        streams: Mapping[str, tuple[Token, ...]],
+        grids: Mapping[str, tuple[int, int]],
     ) -> dict[str, tuple[Token, ...]]:
         """The tokens of every stream: those that were read where their number fits, else patches or bare numbers."""
         found = {}
         for stream, length in assembly.lengths.items():
             read = streams.get(stream, ())
-            grid = patch_grid(self.model, inputs, length) if "pixel_values" in inputs else None
-            found[stream] = read if len(read) == length else patch_tokens(length, grid)
+            if len(read) == length:
+                found[stream] = read
+            elif stream in grids:
+                found[stream] = patch_tokens(length, grids[stream], specials(self.model))
+            elif read and shuffles(self.model):
+                found[stream] = joined_tokens(length, read, specials(self.model))
+            else:
+                found[stream] = numbered(length)
         return found
 
     def _predictions(self, logits: Any) -> tuple[Token, ...]:
@@ -250,6 +293,16 @@ class Wrapped:
             return ""
         ids = [token.id for token in tokens.get("decoder", ())]
         return str(self.tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def _windows(assembly: Assembly, grids: Mapping[str, tuple[int, int]]) -> dict[str, NDArray[np.int64]]:
+    """Block → the window and region of each of its patches, where attention stays inside windows."""
+    masks = {
+        block.name: assembly.arrays[Site.MASK, block.name]
+        for block in assembly.blocks
+        if block.query_stream in grids
+    }
+    return {name: mask.regions() for name, mask in masks.items() if isinstance(mask, WindowGrid)}
 
 
 def _predicting(tokens: Mapping[str, tuple[Token, ...]], rows: int) -> str:

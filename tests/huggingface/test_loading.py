@@ -10,9 +10,10 @@ import pytest
 import torch
 from huggingface_hub import errors as hub
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
-from transformers import AutoConfig, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from models import errors, load, record
+from models.huggingface import load as loading
 from models.huggingface.load import load_pretrained
 from models.huggingface.wrap import Wrapped, wrap
 from tests.huggingface.zoo import IDS, built
@@ -235,7 +236,7 @@ def test_what_the_hub_says_is_told_in_our_words(monkeypatch, theirs, ours):
     def refuse(*_, **__):
         raise OSError("cannot load it") from theirs.__new__(theirs)
 
-    monkeypatch.setattr(AutoConfig, "from_pretrained", refuse)
+    monkeypatch.setattr(loading, "listing", refuse)
     with pytest.raises(ours) as caught:
         load_pretrained("someone/something")
     assert "someone/something" in str(caught.value)

@@ -109,6 +109,8 @@ class Kind:
         model = getattr(transformers, self.model)(config).eval()
         with torch.no_grad():
             for name, parameter in model.named_parameters():
+                if not parameter.requires_grad:
+                    continue
                 if parameter.ndim > 1:
                     parameter.normal_(0, self.spread if "patch" not in name else 0.05)
                 elif "sink" in name or "bias" in name:

@@ -6,11 +6,12 @@
     │   ├── NoNetwork            ├── NotSafetensors       ├── NoSoftmaxAttention
     │   ├── Gated                ├── FolderWithoutConfig  ├── UnknownArchitecture
     │   ├── TokenRefused         ├── ModelTooLarge        └── NotEnoughMemory
-    │   └── NotEnoughDisk
+    │   └── NotEnoughDisk        ├── CannotGenerate       └── SparseAttention
     ├── TextError
     │   ├── EmptyText            ├── TextTooLarge (characters)
     │   ├── OnlyUnknownWords     ├── TargetTooLong        ├── NoTokenizer
-    │   ├── TextTooLong (tokens) ├── TargetOnlyUnknown    └── NoTokens
+    │   ├── TextTooLong (tokens) ├── TargetOnlyUnknown    ├── NoTokens
+    │   └── ContextFull
     ├── ImageError
     │   ├── NotAnImage           ├── NeedsImage
     │   └── ImageTooLarge        └── NeedsText
@@ -19,7 +20,8 @@
     │   └── EditOutOfRange
     └── RequestError
         ├── BadRequest           ├── StaleKey
-        └── ServerBusy           └── ImageGone
+        ├── ServerBusy           ├── ImageGone
+        └── TooManySteps
 
 Each has an `id`, under which `assets/texts/errors.toml` holds its message in both languages, and `facts` that fill it.
 The English message here says the same to a person in Python: what, got, wanted, what to do.
@@ -192,6 +194,23 @@ class NotEnoughMemory(ModelError):
         )
 
 
+class CannotGenerate(_OneModel):
+    """A model that writes no text, such as BERT."""
+
+    id = "cannot_generate"
+    said = "this model does not write text; choose one that does, such as GPT-2 or T5"
+
+
+class SparseAttention(_OneModel):
+    """Attention in blocks that are scattered over the text, of which only pieces could be shown."""
+
+    id = "sparse_attention"
+    said = (
+        "for a text this long it computes attention in scattered blocks, which cannot be shown whole; shorten the "
+        "text, or load it with attention_type='original_full'"
+    )
+
+
 class TextError(MicroscopeError):
     """About what was typed."""
 
@@ -274,6 +293,21 @@ class NoTokens(TextError):
 
     def __init__(self) -> None:
         super().__init__("the tokenizer makes no token of this text; type something else")
+
+
+class ContextFull(TextError):
+    """No room for as many new tokens as were asked for."""
+
+    id = "context_full"
+
+    def __init__(self, got: int, steps: int, limit: int) -> None:
+        super().__init__(
+            f"{got} tokens and {steps} new ones do not fit into the {limit} that the model reads; shorten the text "
+            "or ask for fewer steps",
+            got=got,
+            steps=steps,
+            limit=limit,
+        )
 
 
 class ImageError(MicroscopeError):
@@ -383,3 +417,12 @@ class ImageGone(RequestError):
 
     def __init__(self, got: str) -> None:
         super().__init__(f"the image {got} is no longer here; upload it again", got=got)
+
+
+class TooManySteps(RequestError):
+    """More new tokens than are written at once."""
+
+    id = "too_many_steps"
+
+    def __init__(self, got: int, limit: int) -> None:
+        super().__init__(f"{got} steps; at most {limit} are written; ask for fewer", got=got, limit=limit)

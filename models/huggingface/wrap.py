@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from models.edits import BUILT
-from models.errors import BadRequest, NoSoftmaxAttention, UnsupportedEdit
+from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnsupportedEdit
+from models.generation import Cancelled, Generation, Strategy
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
 from models.huggingface.budget import affordable
 from models.huggingface.card import layer_kinds, model_card, read_limit
+from models.huggingface.generating import check_room, generation, write, written_tokens
 from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
@@ -32,9 +34,11 @@ from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
+from models.huggingface.stitch import Stitch
 from models.huggingface.study import Study, fill, study
 from models.huggingface.tokens import text_tokens
 from models.recorder import Edit
+from models.sampling import Writing
 from models.trace import PositionalEncoding, Site, Token, Trace
 
 
@@ -47,6 +51,16 @@ class Known:
     study: Study
     tokens: int
     """The longest stream of the first run: what an image always has."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run showed, by what is known of its model."""
+
+    known: Known
+    watch: Watch
+    calls: Calls
+    logits: Any
 
 
 class Wrapped:
@@ -90,11 +104,11 @@ class Wrapped:
         modules = dict(self.model.named_modules())
         return frozenset((*(modules[path] for path in found.paths), *position_modules(self.model)))
 
-    def _affordable(self, known: Known, inputs: Inputs) -> Study:
+    def _affordable(self, known: Known, inputs: Inputs, more: int = 0) -> Study:
         lengths = [value.shape[1] for name, value in inputs.items() if name.endswith("input_ids")]
         widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model}
         widths |= dict.fromkeys((Site.ROUTER, Site.ROUTER_PROBABILITIES), self.card.experts)
-        kept = affordable(known.study.wanted, max((*lengths, known.tokens)), widths, self.card.d_model)
+        kept = affordable(known.study.wanted, max((*lengths, known.tokens)) + more, widths, self.card.d_model)
         return replace(known.study, wanted=kept)
 
     def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
@@ -125,8 +139,7 @@ class Wrapped:
             BadRequest: inputs that this model does not read, or a language, which these models do not choose.
             UnsupportedEdit: any edit.
         """
-        if language is not None:
-            raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
+        self._check_language(language)
         if edits:
             raise UnsupportedEdit(edits[0], BUILT)
         given, tokens, seen = self.reader.read(text, inputs, image)
@@ -147,6 +160,49 @@ class Wrapped:
             TextTooLong: it has more.
         """
         self.reader.check_length(text, limit)
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        steps: int = 20,
+        strategy: Strategy | None = None,
+        language: str | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Generation:
+        """What the model writes after a prompt, and a trace of every forward pass that it took.
+
+        Raises:
+            CannotGenerate: the model does not write.
+            TextError: nothing to read, too long, no tokenizer, no room for so many steps.
+            BadRequest: inputs that this model does not read, or a language, which these models do not choose.
+            TooManySteps: more than are written at once.
+        """
+        writing = Writing(strategy or Strategy(), cancelled)
+        if not self.model.can_generate():
+            raise CannotGenerate(self.name)
+        writing.strategy.check_steps(steps, self.card.vocabulary)
+        self._check_language(language)
+        given, tokens, seen = self.reader.read(prompt, inputs, None)
+        check_room(given, steps, self.reader.limit, self._is_encoder_decoder)
+        if self.known is None:
+            self.record(prompt, inputs=inputs)
+        known = cast(Known, self.known)
+        rows = writing.strategy.rows
+        known = replace(known, study=self._affordable(known, given, steps * rows))
+        watch = Watch(kept=self._modules(known.study))
+        stitch = Stitch(known.plan, rows, self._is_encoder_decoder)
+        written = write(self.model, given, steps, writing, watch=watch, stitch=stitch, traced=known.traced)
+        shown = Run(known, Watch(passed=written.passed), written.calls, written.logits)
+        streams, new = written_tokens(written, tokens, self.tokenizer, prompt, self._is_encoder_decoder)
+        return generation(
+            self._told(prompt, given, streams, shown, seen), new, written, writing, self.tokenizer
+        )
+
+    def _check_language(self, language: str | None) -> None:
+        if language is not None:
+            raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
 
     @property
     def _is_encoder_decoder(self) -> bool:
@@ -169,11 +225,23 @@ class Wrapped:
         else:
             output, calls = run(self.model, inputs, watch, None)
             known = self._learn(watch, calls)
-        assembly = self._assembled(watch, calls, known)
+        shown = Run(known, watch, calls, getattr(output, "logits", None))
+        return self._told(text, inputs, streams, shown, seen)
+
+    def _told(
+        self,
+        text: str,
+        inputs: Inputs,
+        streams: Mapping[str, tuple[Token, ...]],
+        shown: Run,
+        seen: Seen | None,
+    ) -> Trace:
+        """What a run showed, as a trace."""
+        known, watch, logits = shown.known, shown.watch, shown.logits
+        assembly = self._assembled(watch, shown.calls, known)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         grids = patch_grids(self.model, inputs.get("pixel_values"), assembly)
         tokens = self._tokens(assembly, streams, grids)
-        logits = getattr(output, "logits", None)
         rows = 0
         if isinstance(logits, Tensor):
             rows = logits.shape[1] if logits.ndim == 3 else 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from models import Site, record, wrap
+from models import Site, wrap
 from tests.huggingface.zoo import ZOO, built
 from viz import payload
 from viz.stages import STAGES, STANDS_FOR

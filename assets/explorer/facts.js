@@ -209,7 +209,7 @@ function softmax(head, at) {
     shifted: masked[at.key] - base, exponential: exponentials[at.key], row_sum: sum(exponentials) + (head.sink_score ? Math.exp(sink - base) : 0),
     sink_score: sink, sink: head.sink ? head.sink.data[at.query] : 0, sink_exponential: head.sink_score ? Math.exp(sink - base) : 0,
     kept: sum(row(head.weights, at.query)),
-    weight, percent: 100 * weight, may: Boolean(cell(head.mask, at.query, at.key)), idle: !row(head.mask, at.query).some(Boolean),
+    weight, percent: 100 * weight, may: Number(cell(head.mask, at.query, at.key)), idle: !row(head.mask, at.query).some(Boolean),
   };
 }
 

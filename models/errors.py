@@ -6,11 +6,13 @@
     │   ├── NoNetwork            ├── NotSafetensors       ├── NoSoftmaxAttention
     │   ├── Gated                ├── FolderWithoutConfig  ├── UnknownArchitecture
     │   ├── TokenRefused         ├── ModelTooLarge        ├── NotEnoughMemory
-    │   └── NotOffered           └── ModelNotOpen         └── NotEnoughDisk
+    │   ├── NotOffered           ├── ModelNotOpen         ├── NotEnoughDisk
+    │   └── CannotGenerate       └── SparseAttention
     ├── TextError
     │   ├── EmptyText            ├── TextTooLarge (characters)
     │   ├── OnlyUnknownWords     ├── TargetTooLong        ├── NoTokenizer
-    │   ├── TextTooLong (tokens) ├── TargetOnlyUnknown    └── NoTokens
+    │   ├── TextTooLong (tokens) ├── TargetOnlyUnknown    ├── NoTokens
+    │   └── ContextFull
     ├── ImageError
     │   ├── NotAnImage           ├── NeedsImage
     │   └── ImageTooLarge        └── NeedsText
@@ -19,7 +21,8 @@
     │   └── EditOutOfRange
     └── RequestError
         ├── BadRequest           ├── StaleKey
-        └── ServerBusy           └── ImageGone
+        ├── ServerBusy           ├── ImageGone
+        └── TooManySteps
 
 Each has an `id`, under which `assets/texts/errors.toml` holds its message in both languages, and `facts` that fill it.
 The English message here says the same to a person in Python: what, got, wanted, what to do.
@@ -30,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.model_errors import (
+    CannotGenerate,
     CorruptCheckpoint,
     FolderWithoutConfig,
     Gated,
@@ -44,6 +48,7 @@ from models.model_errors import (
     NotEnoughMemory,
     NotOffered,
     NotSafetensors,
+    SparseAttention,
     TokenRefused,
     UnknownArchitecture,
     UnknownModel,
@@ -51,6 +56,8 @@ from models.model_errors import (
 
 __all__ = [
     "BadRequest",
+    "CannotGenerate",
+    "ContextFull",
     "CorruptCheckpoint",
     "EditError",
     "EditOutOfRange",
@@ -79,6 +86,7 @@ __all__ = [
     "OnlyUnknownWords",
     "RequestError",
     "ServerBusy",
+    "SparseAttention",
     "StaleKey",
     "TargetOnlyUnknown",
     "TargetTooLong",
@@ -86,6 +94,7 @@ __all__ = [
     "TextTooLarge",
     "TextTooLong",
     "TokenRefused",
+    "TooManySteps",
     "UnknownArchitecture",
     "UnknownModel",
     "UnsupportedEdit",
@@ -174,6 +183,21 @@ class NoTokens(TextError):
 
     def __init__(self) -> None:
         super().__init__("the tokenizer makes no token of this text; type something else")
+
+
+class ContextFull(TextError):
+    """No room for as many new tokens as were asked for."""
+
+    id = "context_full"
+
+    def __init__(self, got: int, steps: int, limit: int) -> None:
+        super().__init__(
+            f"{got} tokens and {steps} new ones do not fit into the {limit} that the model reads; shorten the text "
+            "or ask for fewer steps",
+            got=got,
+            steps=steps,
+            limit=limit,
+        )
 
 
 class ImageError(MicroscopeError):
@@ -283,3 +307,12 @@ class ImageGone(RequestError):
 
     def __init__(self, got: str) -> None:
         super().__init__(f"the image {got} is no longer here; upload it again", got=got)
+
+
+class TooManySteps(RequestError):
+    """More new tokens than are written at once."""
+
+    id = "too_many_steps"
+
+    def __init__(self, got: int, limit: int) -> None:
+        super().__init__(f"{got} steps; at most {limit} are written; ask for fewer", got=got, limit=limit)

@@ -168,3 +168,20 @@ class NotEnoughMemory(ModelError):
             needed=needed,
             free=free,
         )
+
+
+class CannotGenerate(_OneModel):
+    """A model that writes no text, such as BERT."""
+
+    id = "cannot_generate"
+    said = "this model does not write text; choose one that does, such as GPT-2 or T5"
+
+
+class SparseAttention(_OneModel):
+    """Attention in blocks that are scattered over the text, of which only pieces could be shown."""
+
+    id = "sparse_attention"
+    said = (
+        "for a text this long it computes attention in scattered blocks, which cannot be shown whole; shorten the "
+        "text, or load it with attention_type='original_full'"
+    )

@@ -1,11 +1,14 @@
-"""The facts that the texts may use: of a selection (`viz.steps.facts`), and of each error."""
+"""The facts that the texts may use of a selection: their names, and which of them only some models have.
+
+`viz.steps.facts` supplies them, and the browser computes the same (assets/explorer/facts.js).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-LITERALS = frozenset({"text_literal", "target_literal", "language_literal"})
-"""Facts that are Python source, for code."""
+LITERALS = frozenset({"arguments_literal"})
+"""Facts that are Python source, for code: what `record` is given besides the model (`viz.steps.arguments`)."""
 
 WORDS = LITERALS | {
     *("model", "block", "stream", "query_token", "key_token", "predicted_token"),
@@ -15,49 +18,57 @@ WORDS = LITERALS | {
 
 COUNTS = frozenset({
     *("head", "query", "key", "channel", "pair", "token_id", "largest_dimension"),
-    *("n_query", "n_key", "d_model", "d_head", "vocabulary", "layers", "heads"),
+    *("n_query", "n_key", "d_model", "d_head", "d_value", "vocabulary", "layers", "heads"),
+    *("kv_heads", "kv_head", "sharing", "joined", "distance", "window"),
+    *("may", "pattern", "padding", "shift"),
+    *("row", "column", "rows", "columns", "pieces"),
+    *("pairs", "first_channel", "second_channel"),
+    *("experts", "experts_chosen", "expert", "router_top"),
 })  # fmt: skip
-"""Facts that are whole numbers: indices, which count from 0, and sizes."""
+"""Facts that are whole numbers: indices, which count from 0, sizes, and 1 or 0 for whether a mask allows a look."""
 
 MEASURES = frozenset({
-    *("embedding", "table_value", "root_d_model", "position", "sum", "wavelength"),
-    *("query_value", "key_value", "value_value", "product", "largest_product", "root_d_head", "scale", "score"),
-    *("masked_score", "row_max", "shifted", "exponential", "row_sum", "weight", "percent", "context"),
-    *("top_weight", "second_weight", "error", "tolerance"),
+    *("embedding", "table_value", "root_d_model", "position", "segment", "sum", "wavelength"),
+    *("query_made", "key_made", "query_value", "key_value", "value_value"),
+    *("product", "largest_product", "root_d_head", "scale", "score"),
+    *("capped", "unmasked", "masked_score", "row_max", "shifted", "exponential", "row_sum", "weight", "percent"),
+    *("kept", "context", "top_weight", "second_weight", "error", "tolerance"),
+    *("angle", "frequency", "turn", "stretch", "query_before", "other_before", "product_before"),
+    *("softcap", "bias", "slope", "sink_score", "sink", "sink_exponential"),
+    *("router_weight", "router_chance", "router_top_weight"),
 })  # fmt: skip
 """Facts that are real numbers; `masked_score` and `shifted` are −∞ where attention is forbidden."""
 
 FACTS = WORDS | COUNTS | MEASURES
-"""Everything that a text about a selection may say of it (`viz.steps.facts`)."""
+"""Everything that a text about a selection may say of it."""
 
-ERROR_FACTS: Mapping[str, frozenset[str]] = {
-    **dict.fromkeys(("text_too_long", "text_too_large", "image_too_large"), frozenset({"got", "limit"})),
-    **dict.fromkeys(("needs_image", "needs_text", "image_gone"), frozenset({"got"})),
-    **dict.fromkeys(("model_not_open", "not_offered", "opening_cancelled"), frozenset({"got"})),
-    "resized": frozenset({"got", "seen"}),
-    "only_unknown": frozenset({"words"}),
-    "target_too_long": frozenset({"got", "limit"}),
-    "target_only_unknown": frozenset({"words"}),
-    "unknown_model": frozenset({"got", "known"}),
-    "no_network": frozenset({"got"}),
-    "gated": frozenset({"got"}),
-    "token_refused": frozenset({"got"}),
-    "model_too_large": frozenset({"name", "got", "limit"}),
-    "not_enough_disk": frozenset({"name", "needed", "free"}),
-    "not_enough_memory": frozenset({"name", "needed", "free"}),
-    "needs_remote_code": frozenset({"got"}),
-    "not_safetensors": frozenset({"got"}),
-    "folder_without_config": frozenset({"got"}),
-    "corrupt_checkpoint": frozenset({"got"}),
-    "unknown_architecture": frozenset({"got"}),
-    "no_softmax_attention": frozenset({"got", "kinds"}),
-    "no_tokenizer": frozenset({"got"}),
-    "unsupported_edit": frozenset({"got", "known"}),
-    "edit_out_of_range": frozenset({"got"}),
-    "bad_request": frozenset({"got"}),
-    "server_busy": frozenset({"limit"}),
-    "url_fixed": frozenset({"what"}),
-    "unknown_words": frozenset({"words"}),
-    "untrained_pair": frozenset({"got"}),
+_SUM = frozenset({"embedding", "position", "segment", "sum"})
+_SINK = frozenset({"sink_score", "sink", "sink_exponential"})
+_ROTATION = frozenset({
+    *("pairs", "pair", "first_channel", "second_channel", "angle", "turn", "stretch"),
+    *("query_before", "other_before", "product_before"),
+})  # fmt: skip
+_ROUTER = frozenset({
+    *("experts", "experts_chosen", "expert", "router_weight", "router_top", "router_top_weight"),
+})  # fmt: skip
+
+ONLY: Mapping[str, frozenset[str]] = {
+    "embedding": frozenset({"embedding", "table_value"}),
+    **dict.fromkeys(("embedding_plain", "embedding_patches", "embedding_numbered"), frozenset({"embedding"})),
+    "position": _SUM | {"pair", "wavelength"},
+    **dict.fromkeys(("position_learned", "position_fixed", "position_norm"), _SUM),
+    "rotation": _ROTATION | {"frequency"},
+    "rotation_grid": _ROTATION,
+    "softcap": frozenset({"softcap"}),
+    "bias": frozenset({"bias"}),
+    "bias_alibi": frozenset({"bias", "slope"}),
+    "mask_parts": frozenset({"pattern", "padding", "shift"}),
+    "softmax_sink": _SINK,
+    "sink": _SINK,
+    "router": _ROUTER | {"router_chance"},
+    "router_plain": _ROUTER,
 }
-"""Error id → the facts its message may use; an id that is not here has none."""
+"""Stage text → the facts that it may use besides `COMMON`: they are supplied where the model has that part."""
+
+COMMON = FACTS - frozenset().union(*ONLY.values())
+"""The facts of every selection in every model."""

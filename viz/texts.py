@@ -1,6 +1,7 @@
 """Every word the user reads: loads `assets/texts/*.toml` and the glossary, checks them, fills in the facts.
 
     stages.toml     the walk: formula, the same with digits, code, and the words of each stage
+    variants.toml   the same for other models, where they do a stage in another way
     readings.toml   sentences about one result          errors.toml    what to say when something cannot be done
     presets.toml    ready examples                      ui.toml        labels
     glossary.toml   the terms
@@ -21,23 +22,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints
 
-from viz.facts import COUNTS, ERROR_FACTS, FACTS, LITERALS, MEASURES, WORDS
+from viz.error_facts import ERROR_FACTS
+from viz.facts import COMMON, LITERALS, MEASURES, ONLY, WORDS
+from viz.inheritance import TextsError, inherited
 
-__all__ = [
-    "ASSETS",
-    "COUNTS",
-    "ERROR_FACTS",
-    "FACTS",
-    "LITERALS",
-    "MEASURES",
-    "WORDS",
-    "TextsError",
-    "load_texts",
-    "placeholders",
-    "read_texts",
-    "render",
-    "spell",
-]
+__all__ = ["ASSETS", "ERROR_FACTS", "TextsError", "load_texts", "placeholders", "read_texts", "render", "spell"]
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -46,10 +35,6 @@ T = TypeVar("T")
 
 PLACEHOLDER = re.compile(r"\[\[(\w+)(?::([^\[\]]+))?\]\]")
 FORMAT = re.compile(r"d|\.\d[fe]")
-
-
-class TextsError(ValueError):
-    """A text file that lacks something, has too much, or uses a fact that does not exist."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +166,7 @@ def load_texts() -> Texts:
 def read_texts(assets: Path) -> Texts:
     """The texts below a folder, their shape checked but not their facts."""
     return Texts(
-        stages=_tables(Stage, "stages", _toml(assets / "texts" / "stages.toml")),
+        stages=_tables(Stage, "stages", _stages(assets / "texts")),
         readings=_tables(Sentence, "readings", _toml(assets / "texts" / "readings.toml")),
         errors=_tables(Message, "errors", _toml(assets / "texts" / "errors.toml")),
         presets=_list(Preset, "presets", _toml(assets / "texts" / "presets.toml")["preset"]),
@@ -235,7 +220,11 @@ def faults(texts: Texts) -> list[str]:
 def _known(place: str) -> frozenset[str] | None:
     """The facts that a text at this place may use; None where the page decides."""
     kind, _, id = place.partition(".")
-    per_kind = {"stages": FACTS, "readings": FACTS - LITERALS, "errors": ERROR_FACTS.get(id, frozenset())}
+    per_kind = {
+        "stages": COMMON | ONLY.get(id, frozenset()),
+        "readings": COMMON - LITERALS,
+        "errors": ERROR_FACTS.get(id, frozenset()),
+    }
     return None if kind == "ui" else per_kind.get(kind, frozenset())
 
 
@@ -267,6 +256,14 @@ def _strings(value: Any) -> Iterator[str]:
     elif isinstance(value, dict):
         for inner in value.values():
             yield from _strings(inner)
+
+
+def _stages(folder: Path) -> dict[str, Any]:
+    """The stages of the built-in walk and their variants."""
+    stages, variants = (_toml(folder / file) for file in ("stages.toml", "variants.toml"))
+    if twice := stages.keys() & variants.keys():
+        raise TextsError(f"stages.{min(twice)}: there are two")
+    return inherited(stages | variants, "stages")
 
 
 def _toml(path: Path) -> dict[str, Any]:

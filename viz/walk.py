@@ -16,6 +16,9 @@ from models.trace import Block, Site, Trace
 CLOSE = 1e-3
 """How near two numbers must be, relative to their size, to be called the same."""
 
+EVEN = 0.05
+"""How near two turns, in radians, must be to be called the same: angles are measured from rounded numbers."""
+
 MASK_KINDS = ("open", "causal", "sliding", "chunked", "windows", "other")
 
 
@@ -39,7 +42,7 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
         "embedding": _embedding(trace, stream),
         "position": _position(trace, stream),
         "qkv": _projections(trace, block),
-        "rotation": "rotation" if cells <= has else "",
+        "rotation": _rotation(trace, block) if cells <= has else "",
         "shared": "shared" if block.kv_heads < block.heads else "",
         "scores": "scores",
         "scale": _scale(trace, block),
@@ -50,7 +53,7 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
         "softmax": "softmax_sink" if (Site.SINK, block.name) in has else "softmax",
         "sink": "sink" if (Site.SINK, block.name) in has else "",
         "context": "context",
-        "router": "router" if (Site.ROUTER, f"{layer}.mlp") in has else "",
+        "router": _router(trace, f"{layer}.mlp"),
     }
     return {stage: text for stage, text in there.items() if text}
 
@@ -80,6 +83,15 @@ def kind_of(mask: NDArray) -> MaskKind:
     return MaskKind("other")
 
 
+def is_line(angles: NDArray) -> bool:
+    """Whether (position, pair) angles grow by the same turn from each position to the next, as along a text.
+
+    On the patches of an image they do not: some pairs count rows and some columns.
+    """
+    steps = np.exp(1j * np.diff(angles.astype(float), axis=0))
+    return bool(np.abs(steps - steps[:1]).max(initial=0.0) < EVEN)
+
+
 def is_added(trace: Trace, stream: str) -> bool:
     """Whether what enters the first layer is the embedding plus the positions (and segments), and nothing else."""
     parts = (Site.TOKEN_EMBEDDING, Site.POSITION_ENCODING, Site.SEGMENT_EMBEDDING)
@@ -93,17 +105,24 @@ def _is_foreign(trace: Trace) -> bool:
 
 
 def _tokens(trace: Trace, stream: str) -> str:
-    if any(token.row >= 0 for token in trace.tokens[stream]):
-        return "tokens_patches"
-    return "tokens_pieces" if _is_foreign(trace) else "tokens"
+    return f"tokens_{_reads(trace, stream)}" if _is_foreign(trace) else "tokens"
 
 
 def _embedding(trace: Trace, stream: str) -> str:
     if (Site.TOKEN_EMBEDDING, stream) not in trace.arrays:
         return ""
-    if any(token.row >= 0 for token in trace.tokens[stream]):
-        return "embedding_patches"
-    return "embedding_plain" if _is_foreign(trace) else "embedding"
+    said = {"pieces": "plain"}
+    reads = _reads(trace, stream)
+    return f"embedding_{said.get(reads, reads)}" if _is_foreign(trace) else "embedding"
+
+
+def _reads(trace: Trace, stream: str) -> str:
+    """What a stream's tokens are: `patches` of an image, `pieces` of a text, or only `numbered`, as those of a sound."""
+    tokens = trace.tokens[stream]
+    if any(token.row >= 0 for token in tokens):
+        return "patches"
+    unknown = all((token.id, token.text) == (place, str(place + 1)) for place, token in enumerate(tokens))
+    return "numbered" if unknown else "pieces"
 
 
 def _position(trace: Trace, stream: str) -> str:
@@ -126,6 +145,10 @@ def _projections(trace: Trace, block: Block) -> str:
     return "qkv_shared" if _is_foreign(trace) else "qkv"
 
 
+def _rotation(trace: Trace, block: Block) -> str:
+    return "rotation" if is_line(trace.array(Site.ANGLE, block.name)) else "rotation_grid"
+
+
 def _scale(trace: Trace, block: Block) -> str:
     d_head = trace.arrays[Site.QUERY, block.name].shape[-1]
     if abs(block.scale * d_head**0.5 - 1) < CLOSE:
@@ -137,6 +160,12 @@ def _bias(trace: Trace, block: Block) -> str:
     if (Site.BIAS, block.name) not in trace.arrays:
         return ""
     return "bias_alibi" if any(encoding.kind == "alibi" for encoding in trace.positions) else "bias"
+
+
+def _router(trace: Trace, place: str) -> str:
+    if (Site.ROUTER, place) not in trace.arrays:
+        return ""
+    return "router" if (Site.ROUTER_PROBABILITIES, place) in trace.arrays else "router_plain"
 
 
 def _close(array: NDArray, other: NDArray) -> bool:

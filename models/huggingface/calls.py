@@ -75,6 +75,7 @@ def _captures(call: Call, path: str, number: int, split: Split) -> tuple[Capture
             sink=None if sink is None else sink.flatten(),
             query_unrotated=_item(queries, item),
             key_unrotated=_item(keys, item),
+            rotations=call.rotations,
         )
         for item in range(len(call.query))
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,32 +22,54 @@ from models.huggingface.tracer import tracing
 Calls = list[tuple[Capture, ...]]
 
 
+class Heard:
+    """What is heard of a model while it runs, forward pass by forward pass."""
+
+    def __init__(self, model: nn.Module, watch: Watch, followed: Calls) -> None:
+        self._paths = {module: path for path, module in model.named_modules()}
+        self._order = {path: number for number, path in enumerate(self._paths.values())}
+        self._watch, self._followed = watch, followed
+
+    def take(self) -> Calls:
+        """The captures of all attention since the last time, in the order of the model's modules."""
+        heard = captured(self._watch, self._paths)
+        known = {call[0].module for call in heard if call}
+        traced = [call for call in self._followed if call and call[0].module not in known]
+        for place in range(len(self._followed)):
+            self._followed[place] = ()  # the tracer counts on their places
+        if not traced:
+            return heard
+        both = [*heard, *_numbered(traced)]
+        return sorted(both, key=lambda call: (call[0].call, self._order.get(call[0].module, 0)))
+
+
+def _numbered(calls: Calls) -> Iterator[tuple[Capture, ...]]:
+    """The calls of one forward pass, each module's counted from 0."""
+    counted: Counter[str] = Counter()
+    for call in calls:
+        path = call[0].module
+        yield tuple(replace(capture, call=counted[path]) for capture in call)
+        counted[path] += 1
+
+
 @contextmanager
-def listening(model: nn.Module, watch: Watch | None = None) -> Iterator[Calls]:
-    """Within this block the interface is listened to; afterwards the list holds the captures of each call."""
-    calls: Calls = []
-    watch = watch or Watch()
-    with watching(watch):
-        yield calls
-    calls.extend(captured(watch, {module: path for path, module in model.named_modules()}))
+def hearing(model: nn.Module, watch: Watch, traced: Collection[str] | None) -> Iterator[Heard]:
+    """Within this block, in this thread, the model's attention is heard on both routes.
+
+    `traced`: the modules that pass the interface by; None to find out which do.
+    """
+    tracer = tracing(model, traced) if traced or traced is None else nullcontext([])
+    with torch.no_grad(), tracer as followed, watching(watch):
+        yield Heard(model, watch, followed)
 
 
 def run(
     model: nn.Module, inputs: Mapping[str, Any], watch: Watch, traced: Collection[str] | None
 ) -> tuple[Any, Calls]:
-    """The model's output and the captures of all its attention, in the order of the model's modules.
-
-    `traced`: the modules that pass the interface by; None to find out which do.
-    """
-    tracer = tracing(model, traced) if traced or traced is None else nullcontext([])
-    with torch.no_grad(), tracer as followed, listening(model, watch) as heard:
+    """The model's output and the captures of all its attention, in the order of the model's modules."""
+    with hearing(model, watch, traced) as heard:
         output = model(**beside(model, inputs))
-    known = {call[0].module for call in heard if call}
-    both = [*heard, *(call for call in followed if call and call[0].module not in known)]
-    if len(both) > len(heard):
-        order = {path: number for number, (path, _) in enumerate(model.named_modules())}
-        both.sort(key=lambda call: (call[0].call, order.get(call[0].module, 0)))
-    return output, both
+    return output, heard.take()
 
 
 def discover(model: nn.Module) -> tuple[Watch, Calls] | None:

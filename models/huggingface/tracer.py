@@ -294,8 +294,8 @@ class _Tracer(TorchFunctionMode):
         attended = parts.Attended(weights.scores, weights.heads, value, context)
         found = parts.captures(attended, path, self._counted[path], route=route, split=self._split)
         watch = current()
-        if watch is not None and len(found) == 1:
-            found = (parts.with_unrotated(found[0], watch.rotations[-LAST:]),)
+        if watch is not None:
+            found = parts.with_unrotated(found, watch.rotations[-LAST:])
         if found:
             for storage in parts.storages(found):
                 self._held.setdefault(storage, set()).add(len(self.calls))

@@ -5,31 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.edits import BUILT
-from models.errors import BadRequest, NoSoftmaxAttention, UnsupportedEdit
+from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnsupportedEdit
+from models.generation import Cancelled, Generation, Strategy
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
 from models.huggingface.budget import affordable
 from models.huggingface.card import layer_kinds, model_card, read_limit
+from models.huggingface.generating import check_room, generation, write, written_tokens
 from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
-from models.huggingface.patches import joined_tokens, numbered, patch_grids, patch_tokens, shuffles, specials
+from models.huggingface.patches import (
+    joined_tokens,
+    numbered,
+    patch_grids,
+    patch_tokens,
+    shuffles,
+    specials,
+    window_regions,
+)
 from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
+from models.huggingface.stitch import Stitch
 from models.huggingface.study import Study, fill, study
 from models.huggingface.tokens import text_tokens
-from models.huggingface.windows import WindowGrid
 from models.recorder import Edit
+from models.sampling import Writing
 from models.trace import PositionalEncoding, Site, Token, Trace
 
 
@@ -42,6 +51,16 @@ class Known:
     study: Study
     tokens: int
     """The longest stream of the first run: what an image always has."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run showed, by what is known of its model."""
+
+    known: Known
+    watch: Watch
+    calls: Calls
+    logits: Any
 
 
 class Wrapped:
@@ -74,7 +93,9 @@ class Wrapped:
         known = Known(places, traced, found, max(capture.query.shape[1] for capture in captures))
         observe(self._modules(found))
         assembly = self._assembled(watch, calls, known)
-        self.card = model_card(self.model, self.name, places, assembly, self._positions(assembly, watch, known))
+        self.card = model_card(
+            self.model, self.name, places, assembly, self._positions(assembly, watch, known)
+        )
         self.known = known
         return known
 
@@ -83,11 +104,11 @@ class Wrapped:
         modules = dict(self.model.named_modules())
         return frozenset((*(modules[path] for path in found.paths), *position_modules(self.model)))
 
-    def _affordable(self, known: Known, inputs: Inputs) -> Study:
+    def _affordable(self, known: Known, inputs: Inputs, more: int = 0) -> Study:
         lengths = [value.shape[1] for name, value in inputs.items() if name.endswith("input_ids")]
         widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model}
         widths |= dict.fromkeys((Site.ROUTER, Site.ROUTER_PROBABILITIES), self.card.experts)
-        kept = affordable(known.study.wanted, max((*lengths, known.tokens)), widths, self.card.d_model)
+        kept = affordable(known.study.wanted, max((*lengths, known.tokens)) + more, widths, self.card.d_model)
         return replace(known.study, wanted=kept)
 
     def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
@@ -118,8 +139,7 @@ class Wrapped:
             BadRequest: inputs that this model does not read, or a language, which these models do not choose.
             UnsupportedEdit: any edit.
         """
-        if language is not None:
-            raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
+        self._check_language(language)
         if edits:
             raise UnsupportedEdit(edits[0], BUILT)
         given, tokens, seen = self.reader.read(text, inputs, image)
@@ -140,6 +160,49 @@ class Wrapped:
             TextTooLong: it has more.
         """
         self.reader.check_length(text, limit)
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        steps: int = 20,
+        strategy: Strategy | None = None,
+        language: str | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Generation:
+        """What the model writes after a prompt, and a trace of every forward pass that it took.
+
+        Raises:
+            CannotGenerate: the model does not write.
+            TextError: nothing to read, too long, no tokenizer, no room for so many steps.
+            BadRequest: inputs that this model does not read, or a language, which these models do not choose.
+            TooManySteps: more than are written at once.
+        """
+        writing = Writing(strategy or Strategy(), cancelled)
+        if not self.model.can_generate():
+            raise CannotGenerate(self.name)
+        writing.strategy.check_steps(steps, self.card.vocabulary)
+        self._check_language(language)
+        given, tokens, seen = self.reader.read(prompt, inputs, None)
+        check_room(given, steps, self.reader.limit, self._is_encoder_decoder)
+        if self.known is None:
+            self.record(prompt, inputs=inputs)
+        known = cast(Known, self.known)
+        rows = writing.strategy.rows
+        known = replace(known, study=self._affordable(known, given, steps * rows))
+        watch = Watch(kept=self._modules(known.study))
+        stitch = Stitch(known.plan, rows, self._is_encoder_decoder)
+        written = write(self.model, given, steps, writing, watch=watch, stitch=stitch, traced=known.traced)
+        shown = Run(known, Watch(passed=written.passed), written.calls, written.logits)
+        streams, new = written_tokens(written, tokens, self.tokenizer, prompt, self._is_encoder_decoder)
+        return generation(
+            self._told(prompt, given, streams, shown, seen), new, written, writing, self.tokenizer
+        )
+
+    def _check_language(self, language: str | None) -> None:
+        if language is not None:
+            raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
 
     @property
     def _is_encoder_decoder(self) -> bool:
@@ -162,11 +225,23 @@ class Wrapped:
         else:
             output, calls = run(self.model, inputs, watch, None)
             known = self._learn(watch, calls)
-        assembly = self._assembled(watch, calls, known)
+        shown = Run(known, watch, calls, getattr(output, "logits", None))
+        return self._told(text, inputs, streams, shown, seen)
+
+    def _told(
+        self,
+        text: str,
+        inputs: Inputs,
+        streams: Mapping[str, tuple[Token, ...]],
+        shown: Run,
+        seen: Seen | None,
+    ) -> Trace:
+        """What a run showed, as a trace."""
+        known, watch, logits = shown.known, shown.watch, shown.logits
+        assembly = self._assembled(watch, shown.calls, known)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
-        grids = patch_grids(self.model, inputs.get("pixel_values"), assembly.lengths, assembly.blocks)
+        grids = patch_grids(self.model, inputs.get("pixel_values"), assembly)
         tokens = self._tokens(assembly, streams, grids)
-        logits = getattr(output, "logits", None)
         rows = 0
         if isinstance(logits, Tensor):
             rows = logits.shape[1] if logits.ndim == 3 else 0
@@ -186,7 +261,7 @@ class Wrapped:
             resized=seen.resized if seen else None,
             cropped=bool(seen and seen.cropped),
             patches=grids,
-            windows=_windows(assembly, grids),
+            windows=window_regions(assembly, grids),
         )
 
     def _tokens(
@@ -223,16 +298,6 @@ class Wrapped:
             return ""
         ids = [token.id for token in tokens.get("decoder", ())]
         return str(self.tokenizer.decode(ids, skip_special_tokens=True))
-
-
-def _windows(assembly: Assembly, grids: Mapping[str, tuple[int, int]]) -> dict[str, NDArray[np.int64]]:
-    """Block → the window and region of each of its patches, where attention stays inside windows."""
-    masks = {
-        block.name: assembly.arrays[Site.MASK, block.name]
-        for block in assembly.blocks
-        if block.query_stream in grids
-    }
-    return {name: mask.regions() for name, mask in masks.items() if isinstance(mask, WindowGrid)}
 
 
 def _predicting(tokens: Mapping[str, tuple[Token, ...]], rows: int) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,9 +88,14 @@ def test_settings_alone_are_followed(tmp_path):
     built("vit").save_pretrained(tmp_path)
     settings = {
         "image_processor_type": "NobodysImageProcessor",
-        **{"do_resize": True, "size": {"shortest_edge": 40}, "resample": 3},
-        **{"do_center_crop": True, "crop_size": {"height": 32, "width": 32}},
-        **{"image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.6, 0.7], "rescale_factor": 1 / 255},
+        "do_resize": True,
+        "size": {"shortest_edge": 40},
+        "resample": 3,
+        "do_center_crop": True,
+        "crop_size": {"height": 32, "width": 32},
+        "image_mean": [0.1, 0.2, 0.3],
+        "image_std": [0.5, 0.6, 0.7],
+        "rescale_factor": 1 / 255,
     }
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
     seen = Images(built("vit"), image_processor(str(tmp_path))).read(PHOTO)
@@ -153,7 +159,7 @@ def test_an_image_of_the_right_size_is_not_resized(vit):
 def test_every_way_to_give_an_image_gives_the_same(vit, tmp_path):
     path = tmp_path / "photo.png"
     path.write_bytes(encoded(PHOTO))
-    pictures = [
+    pictures: list[Any] = [
         record(vit, image=given).picture
         for given in (PHOTO, np.asarray(PHOTO), path, str(path), path.read_bytes())
     ]
@@ -202,7 +208,7 @@ class TestOpening:
         assert opened(encoded(Image.new("L", (2, 2), 77))).getpixel((0, 0)) == (77, 77, 77)
         assert opened(encoded(Image.new("1", (2, 2), 1))).getpixel((0, 0)) == (255, 255, 255)
         cyan = opened(encoded(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "JPEG", quality=95))
-        np.testing.assert_allclose(cyan.getpixel((4, 4)), (0, 255, 255), atol=6)
+        np.testing.assert_allclose(np.asarray(cyan)[4, 4], (0, 255, 255), atol=6)
 
     def test_sixteen_bits_become_eight(self):
         deep = Image.fromarray(np.array([[0, 65535], [257 * 100, 257]], dtype=np.uint16))
@@ -256,15 +262,18 @@ class TestOpening:
         model = Images(built("vit"), transformers.CLIPImageProcessorPil())
         with pytest.raises(errors.ImageTooLarge, match="373333 × 224"):
             model.read(Image.new("RGB", (5000, 3)))
-        assert model.read(Image.new("RGB", (50, 3))).picture.shape == (224, 224, 3)
+        picture = model.read(Image.new("RGB", (50, 3))).picture
+        assert picture is not None
+        assert picture.shape == (224, 224, 3)
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return wrap(built("clip"), words())
 
 
 class TestTextAndImage:
     """Models that read both, and models that read one."""
-
-    @pytest.fixture(scope="class")
-    def clip(self):
-        return wrap(built("clip"), words())
 
     def test_a_model_of_two_towers_reads_both(self, clip):
         trace = clip.record("a photo of cat", image=PHOTO)
@@ -273,6 +282,18 @@ class TestTextAndImage:
         assert trace.patches == {"vision": (4, 4)}
         assert trace.picture.shape == (32, 32, 3)
         assert trace.text == "a photo of cat"
+
+    def test_one_stream_of_text_and_image(self):
+        processor: Any = transformers.ViltImageProcessorPil(size={"shortest_edge": 32})
+        processor.size_divisor = 8
+        model = Kind("ViltModel", "ViltConfig", {**SIZES, **IMAGE}, both).build()
+        model = wrap(model, transformers.ViltProcessor(processor, words()))
+        trace = model.record("a cat", image=PHOTO)
+        assert [token.text for token in trace.tokens["encoder"]][1:5] == ["a", "cat", "</s>", "[CLS]"]
+        assert trace.picture is not None
+        assert trace.picture.shape == (24, 48, 3)
+        with pytest.raises(errors.NeedsImage):
+            model.record("a cat")
 
     def test_it_wants_both(self, clip):
         with pytest.raises(errors.NeedsImage):

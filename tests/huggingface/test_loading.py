@@ -179,7 +179,7 @@ def test_inputs_that_are_not_the_model_s_are_refused(inputs):
 
 
 def test_a_model_of_images_reads_no_text():
-    with pytest.raises(errors.NeedsImage):
+    with pytest.raises(errors.NeedsImage, match="ViT"):
         wrap(built("vit")).record("a cat")
 
 

@@ -247,6 +247,11 @@ def _told(name: str, error: Exception, offered: Sequence[str]) -> ModelError:
     for types, told in kinds:
         if any(isinstance(link, types) for link in chain):
             return told
+    if any(isinstance(link, hub.HfHubHTTPError) and link.response.status_code == 401 for link in chain):
+        refused = any("Invalid credentials" in str(link) for link in chain)
+        return (
+            TokenRefused(name) if refused else UnknownModel(name, offered)
+        )  # it hides what it does not know
     return _by_words(name, " ".join(str(link) for link in chain), chain)
 
 
@@ -262,7 +267,5 @@ def _by_words(name: str, said: str, chain: list[BaseException]) -> ModelError:
     for kind, phrases in SAID.items():
         if any(phrase in said for phrase in phrases):
             return kind(name)
-    if any(isinstance(link, hub.HfHubHTTPError) and link.response.status_code == 401 for link in chain):
-        return TokenRefused(name)
     is_lost = "offline" in said.lower() or any(isinstance(link, LOST) for link in chain)
     return NoNetwork(name) if is_lost else CorruptCheckpoint(name)

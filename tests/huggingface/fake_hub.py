@@ -39,6 +39,7 @@ class FakeHub:
         self.paused = threading.Event()
         self.go_on = threading.Event()
         self.refuses_tokens = False
+        self.hides_what_is_unknown = False
         self.ill = False
         self.server = Server(self)
 
@@ -111,6 +112,8 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, b"hello")
 
     def describe(self, name: str) -> None:
+        if name not in self.hub.repositories and self.hub.hides_what_is_unknown:
+            return self.refuse(401, "", "Invalid username or password.")
         if name not in self.hub.repositories:
             return self.refuse(404, "RepoNotFound")
         return self.reply(200, json.dumps(description(name, self.hub.repositories[name])).encode())

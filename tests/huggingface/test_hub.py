@@ -123,7 +123,9 @@ def test_half_a_model_is_not_taken_for_a_whole_one(hub, folder):
     assert cached(NAME) is None
 
 
-def test_an_id_that_the_hub_does_not_know_is_refused(hub):
+@pytest.mark.parametrize("hidden", [False, True], ids=["404", "401, as for anonymous askers"])
+def test_an_id_that_the_hub_does_not_know_is_refused(hub, hidden):
+    hub.hides_what_is_unknown = hidden
     assert refused(errors.UnknownModel).facts["got"] == NAME
     refused(errors.UnknownModel, "two--dashes")
 

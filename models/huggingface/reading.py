@@ -64,6 +64,8 @@ class Reader:
             ImageError: no image where one is needed, or one that cannot be taken; no text beside it.
             BadRequest: text, an image or inputs that this model does not read.
         """
+        if inputs is not None and image is not None:
+            raise BadRequest("an image beside inputs=; give one of them")
         if inputs is not None:
             given, tokens = self.ready(inputs)
             values = given.get("pixel_values")
@@ -98,6 +100,8 @@ class Reader:
         """Whether `input_ids` or `pixel_values` alone will do, as a run on nothing else shows."""
         if name not in self.accepted:
             return False
+        if not {"input_ids", "pixel_values"} <= self.accepted:
+            return True
         if self.model.config.is_encoder_decoder:
             return name == self.model.main_input_name
         try:

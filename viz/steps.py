@@ -46,7 +46,9 @@ def arguments(
 ) -> str:
     """The fact `arguments_literal`: what `record` was given besides the model, as Python source."""
     named = {"target": target, "language": language, "image": image}
-    return ", ".join((repr(text), *(f"{name}={value!r}" for name, value in named.items() if value is not None)))
+    return ", ".join(
+        (repr(text), *(f"{name}={value!r}" for name, value in named.items() if value is not None))
+    )
 
 
 def settled(trace: Trace, head: Head, at: Selection) -> Selection:
@@ -124,7 +126,9 @@ def _stream(trace: Trace, block: Block, at: Selection) -> dict[str, Fact]:
         "sum": Site.RESIDUAL,
     }
     stream = block.query_stream
-    arrays = {name: trace.arrays[site, stream] for name, site in sites.items() if (site, stream) in trace.arrays}
+    arrays = {
+        name: trace.arrays[site, stream] for name, site in sites.items() if (site, stream) in trace.arrays
+    }
     widest = max((array.shape[1] for array in arrays.values()), default=at.dimension + 1)
     if at.dimension >= widest:
         raise IndexError(f"no dimension {at.dimension}; the vectors have {widest}")

@@ -15,6 +15,7 @@ from models.edits import BUILT
 from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnsupportedEdit
 from models.generation import Cancelled, Generation, Strategy
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
+from models.huggingface.bands import watch_bands
 from models.huggingface.budget import affordable
 from models.huggingface.card import layer_kinds, model_card, read_limit
 from models.huggingface.generating import check_room, generation, write, written_tokens
@@ -64,6 +65,7 @@ class Wrapped:
     def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "", processor: Any = None) -> None:
         install()
         watch_rotations(model)
+        watch_bands(model)
         self.model = model.eval()
         self.tokenizer, images = parts(tokenizer)
         self.name = name or model.config.name_or_path or type(model).__name__
@@ -84,7 +86,7 @@ class Wrapped:
         routes = {capture.module: capture.route for capture in captures}
         places = plan(self.model, tuple(routes), never_ahead(captures), self._is_encoder_decoder)
         found = study(self.model, places, watch.passed, calls)
-        traced = frozenset(path for path, route in routes.items() if route != "interface")
+        traced = frozenset(path for path, route in routes.items() if route in {"tracer", "module"})
         known = Known(places, traced, found, max(capture.query.shape[1] for capture in captures))
         observe(self._modules(found))
         assembly = self._assembled(watch, calls, known)

@@ -23,8 +23,10 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
+from models.huggingface.assemble import Assembly
 from models.huggingface.capture import Capture
 from models.huggingface.interface import Band, Passed, Watch, current
+from models.huggingface.projections import Projection
 
 WIDTH = "one_sided_attn_window_size"
 MAPS = ("query", "key", "value", "query_global", "key_global", "value_global")
@@ -115,20 +117,39 @@ def _heads(tensor: Tensor, module: nn.Module, length: int | None) -> Tensor:
 
 
 def unpadded(passed: Sequence[Passed], bands: Sequence[Band], length: int | None) -> list[Passed]:
-    """What passed the modules, without the rows of what a model with bands added at the end of the text."""
-    padded = bands[0].mask.shape[-1] if bands else 0
-    if length is None or padded <= length:
+    """What passed the modules of a model with bands: one item of (position, d), without what the model added."""
+    if not bands:
         return list(passed)
+    whole = bands[0].mask.shape[-1]
+    made = {getattr(band.module, name): tensor for band in bands for name, tensor in band.maps.items()}
     return [
-        replace(one, given=_cut(one.given, padded, length), output=_cut(one.output, padded, length))
+        replace(
+            one,
+            given=_cut(one.given, whole, length),
+            output=_cut(made.get(one.module, one.output), whole, length),
+        )
         for one in passed
     ]
 
 
-def _cut(value: Any, padded: int, length: int) -> Any:
-    """Every tensor (…, position, d) without the rows that were added."""
+def fill_global_maps(assembly: Assembly, projections: Sequence[Projection], model: nn.Module) -> None:
+    """The maps of global attention, in the place of those of local attention, which it does not go through."""
+    local: set[str] = set()
+    for block in assembly.blocks:
+        if block.route == "band" and block.module in local:
+            for one in projections:
+                if one.attention == block.module and one.path.rpartition(".")[2] in MAPS:
+                    for site, view in one.arrays(model.get_submodule(f"{one.path}_global")):
+                        assembly.arrays[site, block.name] = view
+        local.add(block.module)
+
+
+def _cut(value: Any, whole: int, length: int | None) -> Any:
+    """Every tensor (1, position, d), or (position, 1, d) as the maps have it, without the rows that were added."""
     if isinstance(value, tuple | list):
-        return tuple(_cut(one, padded, length) for one in value)
-    if isinstance(value, Tensor) and value.ndim in {2, 3} and value.shape[-2] == padded:
-        return value[..., :length, :]
-    return value
+        return tuple(_cut(one, whole, length) for one in value)
+    if not isinstance(value, Tensor) or value.ndim not in {2, 3}:
+        return value
+    if value.ndim == 3 and value.shape[:2] == (whole, 1):
+        value = value.transpose(0, 1)
+    return value[..., :length, :] if value.shape[-2] == whole else value

@@ -15,7 +15,7 @@ from models.edits import BUILT
 from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnsupportedEdit
 from models.generation import Cancelled, Generation, Strategy
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
-from models.huggingface.bands import watch_bands
+from models.huggingface.bands import fill_global_maps, watch_bands
 from models.huggingface.budget import affordable
 from models.huggingface.card import layer_kinds, model_card, read_limit
 from models.huggingface.generating import check_room, generation, write, written_tokens
@@ -111,6 +111,7 @@ class Wrapped:
     def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
         assembly = assembled(calls, known.plan, self.model)
         fill(assembly, known.study, watch, self.model, self._paths)
+        fill_global_maps(assembly, known.study.projections, self.model)
         for site, place, tensor in mask_parts(watch, assembly.blocks, self._paths):
             assembly.arrays[site, place] = array(tensor)
         return assembly

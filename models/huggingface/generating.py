@@ -73,7 +73,7 @@ def write(
     traced: Collection[str],
 ) -> Written:
     """The text that the model writes after these inputs, and everything that was heard meanwhile."""
-    with hearing(model, watch, traced) as heard:
+    with hearing(model, inputs, watch, traced) as heard:
         step = _Step(heard, watch, stitch, writing)
         output = model.generate(
             **beside(model, inputs),

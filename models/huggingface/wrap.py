@@ -13,6 +13,7 @@ from models.edits import BUILT
 from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnsupportedEdit
 from models.generation import Cancelled, Generation, Strategy
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
+from models.huggingface.bands import fill_global_maps, watch_bands
 from models.huggingface.budget import affordable
 from models.huggingface.card import layer_kinds, model_card, read_limit
 from models.huggingface.generating import check_room, generation, write, written_tokens
@@ -69,6 +70,7 @@ class Wrapped:
     def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "", processor: Any = None) -> None:
         install()
         watch_rotations(model)
+        watch_bands(model)
         self.model = model.eval()
         self.tokenizer, images = parts(tokenizer)
         self.name = name or model.config.name_or_path or type(model).__name__
@@ -89,7 +91,7 @@ class Wrapped:
         routes = {capture.module: capture.route for capture in captures}
         places = plan(self.model, tuple(routes), never_ahead(captures), self._is_encoder_decoder)
         found = study(self.model, places, watch.passed, calls)
-        traced = frozenset(path for path, route in routes.items() if route != "interface")
+        traced = frozenset(path for path, route in routes.items() if route in {"tracer", "module"})
         known = Known(places, traced, found, max(capture.query.shape[1] for capture in captures))
         observe(self._modules(found))
         assembly = self._assembled(watch, calls, known)
@@ -114,6 +116,7 @@ class Wrapped:
     def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
         assembly = assembled(calls, known.plan, self.model)
         fill(assembly, known.study, watch, self.model, self._paths)
+        fill_global_maps(assembly, known.study.projections, self.model)
         for site, place, tensor in mask_parts(watch, assembly.blocks, self._paths):
             assembly.arrays[site, place] = array(tensor)
         return assembly

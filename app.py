@@ -59,6 +59,7 @@ _FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 _FRESH = {"cache-control": "no-cache"}
 
 store = TraceStore()
+catalog.when_closed(lambda model: store.forget(model))
 opener = Opener()
 log = logging.getLogger("attention_microscope")
 

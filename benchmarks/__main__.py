@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from benchmarks import bertviz_view, crowd, explorer
+from benchmarks import bertviz_view, crowd, explorer, recording
 from benchmarks.measure import Figure
 from models import record
 from models.catalog import BUILTIN
@@ -146,28 +146,50 @@ def report(results: Results, where: dict, seconds: float) -> None:
         print(f"  {name:<60}{ratio:>14,}")
     for remark in results.remarks:
         print(remark)
-    print(
-        f"\n{where['cpus']} CPUs, load {where['load']}, {where['platform']}, Python {where['python']}; {seconds:.0f} s"
-    )
+    print(f"\n{closing(where, seconds)}")
 
 
-def main() -> None:
-    """Measure, print, append."""
-    parser = argparse.ArgumentParser(prog="python scripts/bench.py")
-    parser.add_argument("--quick", action="store_true", help="the fewest repeats that give a median")
-    scale = 1 if parser.parse_args().quick else 2
+def closing(where: dict, seconds: float) -> str:
+    """Where it was measured, and how long that took."""
+    return f"{where['cpus']} CPUs, load {where['load']}, {where['platform']}, Python {where['python']}; {seconds:.0f} s"
+
+
+def page(quick: bool) -> dict:
+    """The page, in a real browser."""
     where, started = machine(), time.monotonic()
     print(f"{'milliseconds':<52}{'median':>9}{'p95':>9}{'n':>6}{'aim':>7}")
-    results = measure(scale)
+    results = measure(1 if quick else 2)
     report(results, where, time.monotonic() - started)
-    line = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "revision": revision(),
+    return {
         "machine": where,
         "times_ms": [figure.as_json() for figure in results.figures],
         "bytes": results.sizes,
         "ratios": results.ratios,
         "remarks": results.remarks,
+    }
+
+
+def record_models(quick: bool) -> dict:
+    """Recording large models, without a browser."""
+    where, started = machine(), time.monotonic()
+    cases = recording.measure(quick)
+    print(f"\n{closing(where, time.monotonic() - started)}, load {machine()['load']} afterwards")
+    return {"machine": where, "recording": [case.as_json() for case in cases]}
+
+
+def main() -> None:
+    """Measure, print, append."""
+    parser = argparse.ArgumentParser(prog="python scripts/bench.py")
+    parser.add_argument("what", nargs="?", choices=("page", "record"), default="page")
+    parser.add_argument(
+        "--quick", action="store_true", help="the fewest repeats that give a median; fewer sizes"
+    )
+    asked = parser.parse_args()
+    measured = record_models(asked.quick) if asked.what == "record" else page(asked.quick)
+    line = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "revision": revision(),
+        **measured,
     }
     with RESULTS.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")

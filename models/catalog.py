@@ -55,7 +55,8 @@ def leased(name: str, dtype: str | None = None) -> Iterator[Model]:
 
 def is_open(name: str, dtype: str | None = None) -> bool:
     """Whether a model can be used at once; those in the box always can."""
-    return name in BUILTIN or _models.is_open(_key(name, dtype))
+    key = _key(name, dtype)
+    return name in BUILTIN or _models.is_open(key)
 
 
 def opened() -> tuple[ModelCard, ...]:

@@ -1,7 +1,7 @@
 """What this machine can hold: limits from the environment, memory and disk in bytes. One GB is 10⁹ bytes.
 
-    ATTENTION_MICROSCOPE_MODEL_LIMIT   GB of files that a model may have; 8
-    ATTENTION_MICROSCOPE_MEMORY        GiB that models may take together; half of the memory
+ATTENTION_MICROSCOPE_MODEL_LIMIT   GB of files that a model may have; 8
+ATTENTION_MICROSCOPE_MEMORY        GiB that models may take together; half of the memory
 """
 
 from __future__ import annotations

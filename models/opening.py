@@ -29,8 +29,8 @@ log = logging.getLogger("attention_microscope")
 class Opening(Progress):
     """The opening of one model, for all who asked for it.
 
-    `state` is `queued`, `checking`, `downloading`, `loading`, and in the end `ready`, `failed` or `cancelled`. `done` of
-    `total` bytes are downloaded; both are 0 where nothing is. `card` is there when it is ready, `error` when it failed.
+    `state` is `queued`, `checking`, `downloading`, `loading`, and in the end `ready`, `failed` or `cancelled`. `done`
+    of `total` bytes are downloaded; both are 0 where nothing is. `card` is there when it is ready, `error` when not.
     """
 
     def __init__(self, name: str, dtype: str | None = None) -> None:
@@ -111,7 +111,9 @@ class Opening(Progress):
             self._end("failed", error=error)
         except Exception:
             log.exception("a model could not be opened: %s", self.name)
-            self._end("failed", error=MicroscopeError("the model could not be opened; the server's log says why"))
+            self._end(
+                "failed", error=MicroscopeError("the model could not be opened; the server's log says why")
+            )
         else:
             self._end("ready", card=model.card)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Cancelled(Exception):  # noqa: N818 -- not an error: somebody wanted it
+class Cancelled(Exception):
     """Nobody wants this model any more."""
 
 

@@ -1,4 +1,4 @@
-"""Measure the page: `python scripts/bench.py [--quick]`.
+"""Measure the page, or how large models are recorded: `python scripts/bench.py [page | record] [--quick]`.
 
 Prints a table and appends a line to `benchmarks/results.jsonl`. The measuring itself is in `benchmarks/`.
 """

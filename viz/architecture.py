@@ -74,7 +74,9 @@ def _rotation(trace: Trace, head: Head, at: Selection) -> Facts:
     number, end = found
     pairs = trace.array(Site.PAIR, at.block)
     ends, row = pairs[number], before[at.query].astype(float)
-    length, turned = (float(np.linalg.norm(vector[ends])) for vector in (row, head.query[at.query].astype(float)))
+    length, turned = (
+        float(np.linalg.norm(vector[ends])) for vector in (row, head.query[at.query].astype(float))
+    )
     return {
         "pairs": len(pairs),
         "pair": number,
@@ -126,7 +128,9 @@ def _added(trace: Trace, head: Head, at: Selection) -> Facts:
 def _mask_parts(trace: Trace, at: Selection) -> Facts:
     """Which parts of the mask allow this look, 1 or 0; a part that is missing allows it."""
     parts = {"pattern": Site.MASK_PATTERN, "padding": Site.MASK_PADDING, "shift": Site.MASK_SHIFT}
-    arrays = {name: trace.arrays[site, at.block] for name, site in parts.items() if (site, at.block) in trace.arrays}
+    arrays = {
+        name: trace.arrays[site, at.block] for name, site in parts.items() if (site, at.block) in trace.arrays
+    }
     if arrays.keys().isdisjoint({"pattern", "shift"}):
         return {}
     return {name: int(_allowed(arrays[name], at)) if name in arrays else 1 for name in parts}

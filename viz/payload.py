@@ -65,9 +65,14 @@ def head(trace: Trace, block: str, head: int) -> bytes:
         "weights": one.weights,
         "context": one.context,
         "model_context": one.model_context,
-        "error": np.array([one.error, float(one.proved)], np.float32),
+        "error": np.array([one.error, float(one.proved), _tolerance(one)], np.float32),
     }
     return _bundle(arrays | dict(_modern(trace, block, one)))
+
+
+def _tolerance(one: Head) -> float:
+    """What counts as rounding for this head."""
+    return one.tolerance * max(1.0, float(np.abs(one.model_context).max(initial=0.0)))
 
 
 def _modern(trace: Trace, block: str, one: Head) -> Iterator[tuple[str, NDArray]]:

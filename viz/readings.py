@@ -79,7 +79,7 @@ def _predicting(trace: Trace, block: Block, head: Head, at: Selection) -> str:
         return "decoder_first"
     if _is_mask(trace.tokens[block.query_stream][at.query]):
         return "masked_predict"
-    if not is_decoder or _is_first(trace, block, head, at):
+    if not is_decoder or _is_first(block, head, at):
         return _plain(trace, block, head, at)
     return f"decoder_{_sharpness(head, at)}"
 
@@ -88,7 +88,7 @@ def _plain(trace: Trace, block: Block, head: Head, at: Selection) -> str:
     weights = head.weights[at.query]
     if trace.tokens[block.query_stream][at.query].row >= 0:
         return f"patch_{_sharpness(head, at)}"
-    if _is_first(trace, block, head, at):
+    if _is_first(block, head, at):
         return "first_token"
     if _sharpness(head, at) == "sharp":
         itself = block.kind == "self" and int(weights.argmax()) == at.query
@@ -101,7 +101,7 @@ def _sharpness(head: Head, at: Selection) -> str:
     return "sharp" if float(head.weights[at.query].max()) >= SHARP else "broad"
 
 
-def _is_first(trace: Trace, block: Block, head: Head, at: Selection) -> bool:
+def _is_first(block: Block, head: Head, at: Selection) -> bool:
     """Whether most of the row goes to the first token of a text, which is not the query itself."""
     if block.route == "builtin" or block.query_stream != block.key_stream or at.query == 0:
         return False

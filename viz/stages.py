@@ -90,7 +90,10 @@ STAGES: tuple[Stage, ...] = (
         "position",
         "stack",
         (_EMBEDDING, _POSITION, _SEGMENT, _SUM),
-        tuple(Source(array, ("query", "d_model")) for array in (_EMBEDDING.array, _POSITION.array, _SEGMENT.array)),
+        tuple(
+            Source(array, ("query", "d_model"))
+            for array in (_EMBEDDING.array, _POSITION.array, _SEGMENT.array)
+        ),
         ("+", "+", "="),
     ),
     Stage(
@@ -111,7 +114,9 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage("scale", "flow", (_PRODUCT, _SCORES), (Source("product", _CELL),), ("÷ √d",)),
     Stage("softcap", "flow", (_SCORES, _CAPPED), (Source("scores", _CELL),), ("c·tanh",)),
-    Stage("bias", "flow", (_CAPPED, _BIAS, _UNMASKED), (Source("capped", _CELL), Source("bias", _CELL)), ("+",)),
+    Stage(
+        "bias", "flow", (_CAPPED, _BIAS, _UNMASKED), (Source("capped", _CELL), Source("bias", _CELL)), ("+",)
+    ),
     Stage(
         "mask_parts",
         "flow",
@@ -119,7 +124,13 @@ STAGES: tuple[Stage, ...] = (
         tuple(Source(plate.array, _CELL) for plate in (_PATTERN, _PADDING, _SHIFT)),
         ("∧",),
     ),
-    Stage("mask", "flow", (_UNMASKED, _MASK, _MASKED), (Source("unmasked", _CELL), Source("mask", _CELL)), ("+",)),
+    Stage(
+        "mask",
+        "flow",
+        (_UNMASKED, _MASK, _MASKED),
+        (Source("unmasked", _CELL), Source("mask", _CELL)),
+        ("+",),
+    ),
     Stage("softmax", "flow", (_MASKED, _WEIGHTS), (Source("masked_scores", ("query",)),), ("softmax",)),
     Stage("sink", "flow", (_WEIGHTS, _SINK), (Source("weights", ("query",)),), ("1 − Σ",)),
     Stage(

@@ -41,10 +41,14 @@ def facts(trace: Trace, at: Selection) -> dict[str, Fact]:
     )
 
 
-def arguments(text: str, target: str | None = None, language: str | None = None) -> str:
+def arguments(
+    text: str, target: str | None = None, language: str | None = None, image: str | None = None
+) -> str:
     """The fact `arguments_literal`: what `record` was given besides the model, as Python source."""
-    named = {"target": target, "language": language}
-    return ", ".join((repr(text), *(f"{name}={value!r}" for name, value in named.items() if value is not None)))
+    named = {"target": target, "language": language, "image": image}
+    return ", ".join(
+        (repr(text), *(f"{name}={value!r}" for name, value in named.items() if value is not None))
+    )
 
 
 def settled(trace: Trace, head: Head, at: Selection) -> Selection:
@@ -105,7 +109,7 @@ def _width(trace: Trace, block: Block, at: Selection) -> int:
     """d_model where the stage stands: Swin widens its vectors from layer to layer, ALBERT after the embedding."""
     table = (Site.TOKEN_EMBEDDING, block.query_stream)
     wanted = (table,) if at.stage in IN_STREAM else ((Site.QUERY_INPUT, block.name),)
-    found = [trace.arrays[place].shape[1] for place in wanted if place in trace.arrays]
+    found = [trace.array(*place).shape[1] for place in wanted if place in trace.arrays]
     return (*found, trace.model.d_model)[0]
 
 
@@ -122,7 +126,9 @@ def _stream(trace: Trace, block: Block, at: Selection) -> dict[str, Fact]:
         "sum": Site.RESIDUAL,
     }
     stream = block.query_stream
-    arrays = {name: trace.arrays[site, stream] for name, site in sites.items() if (site, stream) in trace.arrays}
+    arrays = {
+        name: trace.arrays[site, stream] for name, site in sites.items() if (site, stream) in trace.arrays
+    }
     widest = max((array.shape[1] for array in arrays.values()), default=at.dimension + 1)
     if at.dimension >= widest:
         raise IndexError(f"no dimension {at.dimension}; the vectors have {widest}")

@@ -26,7 +26,16 @@ from viz.error_facts import ERROR_FACTS
 from viz.facts import COMMON, LITERALS, MEASURES, ONLY, WORDS
 from viz.inheritance import TextsError, inherited
 
-__all__ = ["ASSETS", "ERROR_FACTS", "TextsError", "load_texts", "placeholders", "read_texts", "render", "spell"]
+__all__ = [
+    "ASSETS",
+    "ERROR_FACTS",
+    "TextsError",
+    "load_texts",
+    "placeholders",
+    "read_texts",
+    "render",
+    "spell",
+]
 
 ASSETS = Path(__file__).parents[1] / "assets"
 

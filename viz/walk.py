@@ -71,7 +71,9 @@ def kind_of(mask: NDArray) -> MaskKind:
     if mask.all():
         return MaskKind("open")
     queries, keys = mask.shape
-    distance = np.arange(keys - queries, keys)[:, None] - np.arange(keys)  # of the last rows, where a cache holds more
+    distance = np.arange(keys - queries, keys)[:, None] - np.arange(
+        keys
+    )  # of the last rows, where a cache holds more
     if np.array_equal(mask, distance >= 0):
         return MaskKind("causal")
     width = int(mask.sum(axis=1).max())
@@ -117,7 +119,7 @@ def _embedding(trace: Trace, stream: str) -> str:
 
 
 def _reads(trace: Trace, stream: str) -> str:
-    """What a stream's tokens are: `patches` of an image, `pieces` of a text, or only `numbered`, as those of a sound."""
+    """What a stream's tokens are: `patches` of an image, `pieces` of a text, or, as for sound, only `numbered`."""
     tokens = trace.tokens[stream]
     if any(token.row >= 0 for token in tokens):
         return "patches"

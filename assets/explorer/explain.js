@@ -3,7 +3,8 @@
 
 import { Derivation } from "./derivation.js";
 import { h, segmented } from "./dom.js";
-import { cell, facts as factsOf, reading } from "./facts.js";
+import { facts as factsOf } from "./facts.js";
+import { cellReading, reading } from "./readings.js";
 import { filled, formatted, formula, prose } from "./words.js";
 
 /** @typedef {import("./words.js").Living} Living */
@@ -136,26 +137,14 @@ export class Explanation {
     said.update(facts);
   }
 
-  /** Why a query may not look at a key, by the kind of the block's mask. */
-  forbidden() {
-    const { maskKind, route, queryStream, keyStream } = this.store.block;
-    const { mask } = this.store.state.arrays;
-    const { active } = this.store;
-    const padded = mask?.mask_padding && !cell(mask.mask_padding, active.query, active.key);
-    if (padded) return "cell_masked_padding";
-    const later = queryStream === keyStream && active.key > active.query;
-    if (route === "builtin" || (later && ["causal", "sliding", "chunked"].includes(maskKind))) return "cell_masked";
-    return ["sliding", "chunked", "windows"].includes(maskKind) ? `cell_masked_${maskKind}` : "cell_masked_other";
-  }
-
   /** Set the numbers of the active cell. */
   update() {
     const { state } = this.store;
     if (!state.run || !state.arrays.head || !this.reading || !this.cell) return;
     const facts = factsOf(this.store);
     for (const living of this.living) living.update(facts);
-    this.say(this.reading, reading(this.store.block, facts), facts);
-    this.say(this.cell, facts.may ? "cell" : this.forbidden(), facts);
+    this.say(this.reading, reading(this.store, facts), facts);
+    this.say(this.cell, cellReading(this.store, facts), facts);
     this.derivation.update(facts);
     if (this.pin) this.pin.hidden = !state.pinned;
     clearTimeout(this.timer);

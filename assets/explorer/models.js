@@ -24,6 +24,7 @@ export class Models {
     this.data = data;
     this.actions = actions;
     this.dialog = () => {};
+    this.asker = Math.random().toString(36).slice(2); // so that giving up here stops nobody else who waits
   }
 
   /** @param {{model: string, dtype: string | null}} request */
@@ -37,7 +38,7 @@ export class Models {
    * @throws {Refusal} it cannot be opened, or somebody gave up
    */
   async open(name, dtype = null) {
-    let now = await this.data.opening("open", { model: name, dtype });
+    let now = await this.data.opening("open", { model: name, dtype, asker: this.asker });
     for (;;) {
       this.store.set({ opening: now });
       if (["ready", "failed", "cancelled"].includes(now.state)) break;
@@ -61,7 +62,7 @@ export class Models {
 
   cancel() {
     const { opening } = this.store.state;
-    return opening && this.data.opening(`opening/${opening.id}/cancel`, {});
+    return opening && this.data.opening(`opening/${opening.id}/cancel`, { asker: this.asker });
   }
 
   /** The list at the top: built in, opened, and one entry for any other. @param {any} request */

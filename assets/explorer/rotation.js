@@ -19,7 +19,7 @@ export function drawRotation(pen, area, store, words) {
   pen.textBaseline = "middle";
   const dial = Math.min(area.width * 0.52, area.height * 0.4, 170);
   drawPair(pen, { ...area, height: dial }, { store, words, said, font });
-  drawCurve(pen, { ...area, y: area.y + dial + font * 4.6, height: area.height - dial - font * 6.8 }, { store, words, said, font });
+  if (said.frequency !== undefined) drawCurve(pen, { ...area, y: area.y + dial + font * 4.6, height: area.height - dial - font * 6.8 }, { store, words, said, font });
   pen.restore();
 }
 
@@ -40,15 +40,16 @@ function drawPair(pen, area, { store, words, said, font }) {
   pen.beginPath();
   pen.strokeStyle = palette.muted;
   pen.lineWidth = 1.5;
-  pen.arc(cx, cy, radius * 0.4, -start, -(start + said.angle), said.angle > 0);
+  const turn = said.angle % (2 * Math.PI);
+  pen.arc(cx, cy, radius * 0.4, -start, -(start + turn), turn > 0);
   pen.stroke();
   arrow(pen, [cx, cy], [cx + (before[0] / most) * radius, cy - (before[1] / most) * radius], palette.muted);
   arrow(pen, [cx, cy], [cx + (after[0] / most) * radius, cy - (after[1] / most) * radius], palette.query_text);
   const x = cx + radius + font;
   label(pen, words.ui("rotation_before"), x, cy - font * 1.8, palette.muted);
   label(pen, words.ui("rotation_after"), x, cy - font * 0.4, palette.query_text);
-  label(pen, `${said.query} × ${formatted(said.frequency, ".4f")} rad`, x, cy + font * 1.6, palette.ink);
-  label(pen, `→ θ = ${formatted((said.angle * 180) / Math.PI, ".1f")}°`, x, cy + font * 3, palette.ink);
+  if (said.frequency !== undefined) label(pen, `${said.query} × ${formatted(said.frequency, ".4f")} rad`, x, cy + font * 1.6, palette.ink);
+  label(pen, `θ = ${formatted((said.angle * 180) / Math.PI, ".1f")}°`, x, cy + font * 3, palette.ink);
 }
 
 /** The product of this query and key at every distance, their content held fixed. @param {CanvasRenderingContext2D} pen @param {Area} area @param {any} with_ */

@@ -98,7 +98,9 @@ def read_limit(model: Any) -> int:
 def _ways(seen: Assembly, positions: Sequence[PositionalEncoding]) -> str:
     """The kinds of positions; `none` too where some layers turn their queries and others do not."""
     kinds = list(dict.fromkeys(encoding.kind for encoding in positions))
-    turned = {(Site.QUERY_UNROTATED, block.name) in seen.arrays for block in seen.blocks if block.kind == "self"}
+    turned = {
+        (Site.QUERY_UNROTATED, block.name) in seen.arrays for block in seen.blocks if block.kind == "self"
+    }
     return ", ".join(kinds if kinds and turned != {True, False} else [*kinds, "none"])
 
 
@@ -114,7 +116,9 @@ def _reads(model: Any) -> tuple[str, ...]:
     accepted, main = inspect.signature(model.forward).parameters, model.main_input_name
     names = {"input_ids": "text", "pixel_values": "image"}
     others = (name for name in names if name in accepted and name != main)
-    return tuple(names.get(name, name) for name in sorted({main, *others}, key=lambda name: name != "input_ids"))
+    return tuple(
+        names.get(name, name) for name in sorted({main, *others}, key=lambda name: name != "input_ids")
+    )
 
 
 def _kind(model: Any, plan: Plan | None) -> str:

@@ -30,7 +30,9 @@ def dummy_inputs(model: Any) -> Iterator[dict[str, Any]]:
 
 def alone(model: Any, name: str) -> dict[str, Any]:
     """Only `input_ids` or only `pixel_values`, to find out whether a model that takes both is content with one."""
-    return {name: _image(model) if name == "pixel_values" else _ids(model)}
+    if name == "pixel_values":
+        return {name: _image(model).to(model.device, model.dtype)}
+    return {name: _ids(model).to(model.device)}
 
 
 def text_config(model: Any) -> Any:

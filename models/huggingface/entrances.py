@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import torch
@@ -50,6 +50,8 @@ class Entrance:
     gap: tuple[int, int] = (0, 0)
     proved: bool = True
     """Whether the parts add up to what enters."""
+    depth: int = 0
+    """How many norms and linear maps stand between the sum and the first layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ def is_table(path: str, module: nn.Module | None = None) -> bool:
 
 def entrances(model: nn.Module, plan: Plan, steps: Sequence[Step]) -> tuple[Entrance, ...]:
     """The parts of what enters each tower."""
-    outside = [step for step in steps if not any(step.path.startswith(f"{layers}.") for layers in plan.lengths)]
+    outside = [
+        step for step in steps if not any(step.path.startswith(f"{layers}.") for layers in plan.lengths)
+    ]
     outside = [step for step in outside if step.path and step.path not in plan.lengths]
     found: list[Entrance] = []
     for tower in plan.towers:
@@ -93,12 +97,13 @@ class Tower:
     def parts(self, stream: Tensor) -> Iterator[Entrance]:
         """The parts of the sum that the stream is, or that stands before the norms and maps in front of it."""
         total: Tensor | None = stream
-        for _ in range(DEEP):
+        ways = (self._text, self._image, self._frames, self._convolved)
+        for depth in range(DEEP):
             if total is None:
                 break
-            found = self._text(total) or self._image(total) or self._frames(total)
+            found = next((parts for way in ways if (parts := way(total))), [])
             if found:
-                yield from found
+                yield from (replace(one, depth=depth) for one in found)
                 return
             total = self._before(total)
         tokens = [step for step in self._tokens() if len(step.output[0]) == len(stream)]  # type: ignore[index]
@@ -117,7 +122,7 @@ class Tower:
     def _text(self, total: Tensor) -> list[Entrance]:
         """f · E + tables."""
         tables = list(self._tables(total))
-        for token in self._tokens():
+        for token in self._widened():
             embedded = rows(token.output)
             if embedded is None or embedded.shape != total.shape:
                 continue
@@ -169,29 +174,35 @@ class Tower:
         return []
 
     def _frames(self, total: Tensor) -> list[Entrance]:
-        """A table added to frames of sound, which come out of a convolution and GELU; or a convolution over positions."""
+        """A table that is added to frames of sound, which come out of a convolution and GELU."""
         for table in self._tables(total):
             rest = total - table.values
             for step in self.outside:
-                output = step.output
-                if output is None or output.ndim != 3 or output.shape[1:] != rest.T.shape:
-                    continue
-                if near(functional.gelu(output[0].T), rest):
+                fits = step.output is not None and step.output.shape[1:] == rest.T.shape
+                if fits and step.output is not None and near(functional.gelu(step.output[0].T), rest):
                     return list(self._named([table]))
+        return []
+
+    def _convolved(self, total: Tensor) -> list[Entrance]:
+        """A convolution over positions, added to what it read."""
         for step in self.outside:
-            if equal(rows(step.output), total) or rows(step.given) is None:
+            given, written = rows(step.given), rows(step.output)
+            if given is None or written is None or not given.shape == written.shape == total.shape:
                 continue
-            written = rows(step.output)
-            given = rows(step.given)
-            if written is not None and given is not None and given.shape == written.shape == total.shape:
-                if near(given + written, total) and _has_convolution(step.module):
-                    return [Entrance(Site.POSITION_ENCODING, self.tower, step.path, step.call)]
+            if near(given + written, total) and _has_convolution(step.module):
+                return [Entrance(Site.POSITION_ENCODING, self.tower, step.path, step.call)]
         return []
 
     def _tokens(self) -> list[Step]:
         """What the tables of tokens gave."""
         tables = _token_tables(self.model)
         return [step for step in self.outside if id(step.module) in tables and is_stream(step.output)]
+
+    def _widened(self) -> Iterator[Step]:
+        """What the tables of tokens gave, and the linear maps that make it as wide as the stream (OPT 350M)."""
+        for token in self._tokens():
+            yield token
+            yield from (step for step in self.outside if is_linear(step) and same(step.given, token.output))
 
     def _tables(self, total: Tensor) -> Iterator[Table]:
         """What other tables gave, as long as the total or of one row."""
@@ -205,7 +216,9 @@ class Tower:
     def _parameter_tables(self, total: Tensor) -> Iterator[Table]:
         """Tables that are no module of their own, with a row for each token, or none for register tokens."""
         for path, parameter in self.model.named_parameters():
-            values = parameter.detach().squeeze(0) if parameter.ndim == 3 and len(parameter) == 1 else parameter
+            values = (
+                parameter.detach().squeeze(0) if parameter.ndim == 3 and len(parameter) == 1 else parameter
+            )
             owner, _, name = path.rpartition(".")
             missing = len(total) - len(values) if values.ndim == 2 else -1
             if values.ndim != 2 or values.shape[1] != total.shape[1] or not 0 <= missing < len(total) // 2:
@@ -227,12 +240,11 @@ class Tower:
         found: list[str] = []
         while len(wanted):
             for path, parameter in self.model.named_parameters():
-                values = parameter.detach().reshape(-1, parameter.shape[-1])
-                if values.shape[1] == wanted.shape[1] and len(values) <= len(wanted):
-                    if equal(values, wanted[: len(values)]):
-                        found.append(path)
-                        wanted = wanted[len(values) :]
-                        break
+                values = parameter.detach().reshape(-1, parameter.shape[-1] if parameter.ndim else 1)
+                if near(values, wanted[: len(values)]):
+                    found.append(path)
+                    wanted = wanted[len(values) :]
+                    break
             else:
                 return None
         return tuple(found)
@@ -246,7 +258,10 @@ def patches_of(output: Tensor | None) -> Tensor | None:
 
 
 def collect_entrances(
-    found: Sequence[Entrance], model: nn.Module, passed: Mapping[str, Sequence[Passed]], lengths: Mapping[str, int]
+    found: Sequence[Entrance],
+    model: nn.Module,
+    passed: Mapping[str, Sequence[Passed]],
+    lengths: Mapping[str, int],
 ) -> Iterator[tuple[Site, str, Tensor]]:
     """What a run showed of what enters its towers: (site, tower, (position, d_model))."""
     for one in found:
@@ -274,7 +289,9 @@ def _values(one: Entrance, model: nn.Module, passed: Sequence[Passed]) -> Tensor
 def _spread(values: Tensor, gap: tuple[int, int]) -> Tensor:
     """The rows, with zeros where there are none."""
     row, count = gap
-    return torch.cat([values[:row], values.new_zeros(count, values.shape[1]), values[row:]]) if count else values
+    return (
+        torch.cat([values[:row], values.new_zeros(count, values.shape[1]), values[row:]]) if count else values
+    )
 
 
 def _token_tables(model: nn.Module) -> set[int]:

@@ -6,6 +6,7 @@ is used as it is, without asking the hub. `HF_TOKEN` reaches the hub through the
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
@@ -29,7 +30,9 @@ from models.errors import (
 from models.progress import Progress
 
 constants.HF_HUB_DISABLE_XET = True  # its own threads know no cancelling; the same bytes come over HTTP
-constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # progress and cancelling act once per chunk; 10 MB is long on a slow line
+constants.DOWNLOAD_CHUNK_SIZE = (
+    1 << 20
+)  # progress and cancelling act once per chunk; 10 MB is long on a slow line
 
 CONFIG = "config.json"
 WHOLE = "model.safetensors"
@@ -38,7 +41,9 @@ OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
 SMALL = (".json", ".txt", ".model", ".spm", ".jinja", ".tiktoken", ".codes")
 """Endings of what tokenizers and processors are made of."""
 
-NOT_READ = re.compile(r"README|LICEN[CS]E|NOTICE|^adapter_|_results\.|\.(bin|h5|msgpack|fp\d+)\.|^trainer_state")
+NOT_READ = re.compile(
+    r"README|LICEN[CS]E|NOTICE|^adapter_|_results\.|\.(bin|h5|msgpack|fp\d+)\.|^trainer_state"
+)
 INFO_TIMEOUT = 10.0
 
 
@@ -150,13 +155,17 @@ class Download:
             limit = machine.gigabytes(machine.model_limit())
             raise ModelTooLarge(self.listed.name, machine.gigabytes(size), limit)
         needed = sum(file.size for file in wanted if not self._is_here(file))
-        free = machine.free_disk(Path(constants.HF_HUB_CACHE))
-        if needed > free:
-            raise NotEnoughDisk(self.listed.name, machine.gigabytes(needed), machine.gigabytes(free))
+        if needed > _free():
+            raise NotEnoughDisk(self.listed.name, machine.gigabytes(needed), machine.gigabytes(_free()))
         return wanted
 
     def fetch(self, wanted: Iterable[HubFile]) -> None:
-        """All these files, small ones first, so that whoever has the weights has everything."""
+        """All these files, small ones first, so that whoever has the weights has everything.
+
+        Raises:
+            NotEnoughDisk: others filled the disk meanwhile.
+            Cancelled: nobody wants them any more.
+        """
         wanted = tuple(wanted)
         self.total, self.done = sum(file.size for file in wanted), 0
         self.progress.reach(0, self.total)
@@ -177,14 +186,17 @@ class Download:
     def _fetched(self, file: HubFile) -> Path:
         self.progress.check()
         new = not self._is_here(file)
-        path = Path(
-            hf_hub_download(
-                self.listed.name,
-                file.name,
-                revision=self.listed.revision,
-                tqdm_class=partial(_Bar, self),  # pyright: ignore[reportArgumentType]
+        bar, at = partial(_Bar, self), self.listed.revision
+        try:
+            found: Any = hf_hub_download(
+                self.listed.name, file.name, revision=at, tqdm_class=cast("Any", bar)
             )
-        )
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            left = machine.gigabytes(max(self.total - self.done, file.size))
+            raise NotEnoughDisk(self.listed.name, left, machine.gigabytes(_free())) from error
+        path = Path(found)
         if new and file.sha256 and _digest(path) != file.sha256:
             path.resolve().unlink(missing_ok=True)
             path.unlink(missing_ok=True)
@@ -227,6 +239,10 @@ class _Bar:
     def __exit__(self, *_: object) -> None: ...
 
 
+def _free() -> int:
+    return machine.free_disk(Path(constants.HF_HUB_CACHE))
+
+
 def _named(index: str) -> list[str]:
     """The files that an index of weights names."""
     return sorted(set(json.loads(index)["weight_map"].values()))
@@ -244,5 +260,3 @@ def _note_revision(listed: Listing) -> None:
         note = Path(found).parents[2] / "refs" / constants.DEFAULT_REVISION
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(listed.revision, encoding="utf-8")
-
-

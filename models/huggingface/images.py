@@ -169,6 +169,8 @@ def _check_bytes(count: int) -> None:
 
 
 def _check_pixels(width: int, height: int) -> None:
+    if not width * height:
+        raise ValueError("no pixels")
     if width * height > PIXELS_LIMIT:
         raise ImageTooLarge(f"{width} × {height} px", f"{PIXELS_LIMIT} px")
 

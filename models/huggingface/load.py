@@ -46,6 +46,19 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 DISPENSABLE = re.compile(r"(^|\.)pooler\.")
 """Weights that may be missing from a checkpoint: they come after everything that is shown."""
 
+SAID = {
+    NeedsRemoteCode: ("trust_remote_code", "contains custom code"),
+    UnknownArchitecture: ("does not recognize this architecture", "Unrecognized"),
+    NotSafetensors: ("does not appear to have a file named model.safetensors",),
+    NoNetwork: ("couldn't connect",),
+}
+"""What transformers says of what has no exception of its own."""
+
+LOST = (
+    *(hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, ConnectionError, TimeoutError),
+    hub.HTTPError,  # of the HTTP library: no connection, or an answer that says that the hub is ill
+)
+
 
 def load_pretrained(
     name: str,
@@ -234,6 +247,11 @@ def _told(name: str, error: Exception, offered: Sequence[str]) -> ModelError:
     for types, told in kinds:
         if any(isinstance(link, types) for link in chain):
             return told
+    if any(isinstance(link, hub.HfHubHTTPError) and link.response.status_code == 401 for link in chain):
+        refused = any("Invalid credentials" in str(link) for link in chain)
+        return (
+            TokenRefused(name) if refused else UnknownModel(name, offered)
+        )  # it hides what it does not know
     return _by_words(name, " ".join(str(link) for link in chain), chain)
 
 
@@ -244,27 +262,10 @@ def _no_memory(name: str) -> NotEnoughMemory:
 
 def _by_words(name: str, said: str, chain: list[BaseException]) -> ModelError:
     """The same, from what transformers says where it has no exception of its own."""
-    if "trust_remote_code" in said or "contains custom code" in said:
-        return NeedsRemoteCode(name)
-    if "does not recognize this architecture" in said or "Unrecognized" in said:
-        return UnknownArchitecture(name)
-    if "safetensors" in said and "does not appear to have a file named" in said:
-        return NotSafetensors(name)
     if "can't allocate memory" in said:
         return _no_memory(name)
-    if any(isinstance(link, hub.HfHubHTTPError) and link.response.status_code == 401 for link in chain):
-        return TokenRefused(name)
-    lost = (
-        hub.LocalEntryNotFoundError,
-        hub.OfflineModeIsEnabled,
-        hub.HTTPError,  # of the HTTP library: no connection, or an answer that says that the hub is ill
-        ConnectionError,
-        TimeoutError,
-    )
-    if (
-        any(isinstance(link, lost) for link in chain)
-        or "couldn't connect" in said
-        or "offline" in said.lower()
-    ):
-        return NoNetwork(name)
-    return CorruptCheckpoint(name)
+    for kind, phrases in SAID.items():
+        if any(phrase in said for phrase in phrases):
+            return kind(name)
+    is_lost = "offline" in said.lower() or any(isinstance(link, LOST) for link in chain)
+    return NoNetwork(name) if is_lost else CorruptCheckpoint(name)

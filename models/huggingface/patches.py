@@ -16,10 +16,14 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
+from models.huggingface.assemble import Assembly
 from models.huggingface.dummy import vision_config
-from models.trace import Block, Token
+from models.huggingface.windows import WindowGrid
+from models.trace import Site, Token
 
 Grid = tuple[int, int]
 
@@ -72,23 +76,41 @@ def first_grids(model: Any, pixel_values: Any) -> tuple[Grid, ...]:
     return tuple(dict.fromkeys(((height // high, width // wide), (-(-height // high), -(-width // wide)))))
 
 
-def patch_grids(
-    model: Any, pixel_values: Any, lengths: Mapping[str, int], blocks: Sequence[Block]
-) -> dict[str, Grid]:
+def patch_grids(model: Any, pixel_values: Any, assembly: Assembly) -> dict[str, Grid]:
     """Stream → its grid of patches, for every stream that sees."""
     if shuffles(model):
         return {}
     named, found = len(specials(model)), {}
     candidates = first_grids(model, pixel_values)
-    seeing = {block.query_stream for block in blocks if block.query_stream == block.key_stream}
-    for stream, length in lengths.items():
-        if stream not in seeing or stream.partition(":")[0] in {"text", "decoder", "audio"}:
-            continue
-        fitting = next((grid for grid in candidates if length - grid[0] * grid[1] in {0, named}), None)
-        if fitting is not None:
-            found[stream] = fitting
-            candidates = (fitting, ((fitting[0] + 1) // 2, (fitting[1] + 1) // 2))
+    for stream, length in assembly.lengths.items():
+        grid = next((grid for grid in candidates if length - grid[0] * grid[1] in {0, named}), None)
+        if grid is not None and _sees(stream, assembly):
+            candidates = (grid, ((grid[0] + 1) // 2, (grid[1] + 1) // 2))
+            if all(windows.lies_in(*grid) for windows in _windows(assembly, stream).values()):
+                found[stream] = grid
     return found
+
+
+def _sees(stream: str, assembly: Assembly) -> bool:
+    """Whether a stream is of the tower that sees and not what asks it in the end."""
+    own = any(block.query_stream == block.key_stream == stream for block in assembly.blocks)
+    return own and stream.partition(":")[0] not in {"text", "decoder", "audio"}
+
+
+def window_regions(assembly: Assembly, grids: Mapping[str, Grid]) -> dict[str, NDArray[np.int64]]:
+    """Block → the window and region of each of its patches, where attention stays inside windows."""
+    return {
+        name: windows.regions() for stream in grids for name, windows in _windows(assembly, stream).items()
+    }
+
+
+def _windows(assembly: Assembly, stream: str) -> dict[str, WindowGrid]:
+    masks = {
+        block.name: assembly.arrays[Site.MASK, block.name]
+        for block in assembly.blocks
+        if block.query_stream == stream
+    }
+    return {name: mask for name, mask in masks.items() if isinstance(mask, WindowGrid)}
 
 
 def shuffles(model: Any) -> bool:

@@ -103,9 +103,7 @@ def _is_learned(module: nn.Module) -> bool:
     return isinstance(weight, nn.Parameter) and weight.requires_grad
 
 
-def _parameters(
-    model: nn.Module, assembly: Assembly, known: Collection[str]
-) -> Iterator[PositionalEncoding]:
+def _parameters(model: nn.Module, assembly: Assembly, known: Collection[str]) -> Iterator[PositionalEncoding]:
     """Tables that are no module of their own, as in vision Transformers."""
     for path, parameter in model.named_parameters():
         if is_table(path) and parameter.ndim == 3 and len(parameter) == 1:
@@ -178,7 +176,7 @@ def _biases(
         slopes = alibi_slopes(bias, mask)
         if slopes is not None:
             yield PositionalEncoding("alibi", slopes, block.name)
-        elif bias.any() and not _is_of_keys(bias):
+        elif bias.any() and not _is_of_keys(bias, mask):
             kind = "relative" if is_image or _is_of_distance(bias, mask) else "disentangled"
             yield PositionalEncoding(kind, bias, block.name)
 
@@ -189,14 +187,18 @@ def alibi_slopes(bias: NDArray, mask: NDArray) -> NDArray | None:
         return None
     steps, both = np.diff(bias, axis=-1), mask[..., 1:] & mask[..., :-1]
     last = steps[:, -1:, :]
-    slopes = np.take_along_axis(last, np.argmax(np.broadcast_to(both[:, -1:], last.shape), axis=-1)[..., None], -1)
+    slopes = np.take_along_axis(
+        last, np.argmax(np.broadcast_to(both[:, -1:], last.shape), axis=-1)[..., None], -1
+    )
     even = np.isclose(steps, slopes, rtol=1e-3, atol=1e-6) | ~both
     return np.ascontiguousarray(slopes[:, 0, 0]) if even.all() and bool(np.all(slopes != 0)) else None
 
 
-def _is_of_keys(bias: NDArray) -> bool:
-    """Whether it is the same for every query, and so says nothing of where a key stands beside it."""
-    return bool((bias[:, :1] == bias).all())
+def _is_of_keys(bias: NDArray, mask: NDArray) -> bool:
+    """Whether it is the same for every query that sees a key, and so says nothing of where the key stands beside it."""
+    bias, mask = bias[:, :CORNER, :CORNER], mask[:, :CORNER, :CORNER]
+    seen = mask & mask[:, -1:]
+    return bool((np.isclose(bias, bias[:, -1:], atol=1e-5) | ~seen).all())
 
 
 def _is_of_distance(bias: NDArray, mask: NDArray) -> bool:

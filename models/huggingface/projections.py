@@ -1,6 +1,6 @@
 """The linear maps that make a head's queries, keys and values, and the one that its context goes through.
 
-    u = x W + b      u: the query of one head before rotation, x: what the map received, W: the map's columns for the head
+    u = x W + b      u: the query of one head before rotation, x: what the map received, W: its columns for the head
     y = Σ c W_O + b  over all heads, c: a head's context
 
 Which map it is, and which of its columns a head has, is found by looking for the head's numbers in what each map gave:
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from models.huggingface.assemble import array
 from models.huggingface.capture import Capture
-from models.huggingface.steps import Step, is_linear, near, rows, same
+from models.huggingface.steps import Step, equal, is_linear, near, rows
 from models.trace import Site
 
 CANDIDATES = 4
@@ -123,23 +123,32 @@ class Projected:
     key: Step | None = None
 
 
-def projected(capture: Capture, inside: Sequence[Step], output: Step | None) -> Projected:
-    """The maps of one attention sublayer among the modules of its layer."""
-    maps = [step for step in inside if is_linear(step) and rows(step.given) is not None and _axis(step) is not None]
+def projected(capture: Capture, inside: Sequence[Step], output: Step | None, width: int) -> Projected:
+    """The maps of one attention sublayer among the modules of its layer, of those that read the stream of that `width`.
+
+    0 is any width: cross-attention may read a wider stream. A map that reads something narrower (the latent vectors of
+    DeepSeek) makes only the last step of several.
+    """
+    maps = [step for step in inside if _reads(step, width)]
     query = _found(Site.QUERY_WEIGHT, _before(capture.query, capture.query_unrotated), maps, capture)
     key = _found(Site.KEY_WEIGHT, _before(capture.key, capture.key_unrotated), maps, capture)
     value = _found(Site.VALUE_WEIGHT, capture.value, maps, capture)
-    if value and key and not same(value[1].given, key[1].given):
+    if value and key and value[1].source != key[1].source and not equal(value[1].given, key[1].given):
         value = None
     found = [one for one in (query, key, value) if one]
     projections = [projection for projection, _ in found]
     if output is not None and (axis := _axis(output)) is not None:
-        width = capture.context.shape[-1]
-        starts = tuple(range(0, width * len(capture.context), width))
-        into = Projection(capture.module, Site.OUTPUT_WEIGHT, output.path, 1 - axis, starts, width)
+        size = capture.context.shape[-1]
+        starts = tuple(range(0, size * len(capture.context), size))
+        into = Projection(capture.module, Site.OUTPUT_WEIGHT, output.path, 1 - axis, starts, size)
         projections.append(into)
     of_keys = key or value
     return Projected(tuple(projections), query and query[1], of_keys and of_keys[1])
+
+
+def _reads(step: Step, width: int) -> bool:
+    given = rows(step.given) if is_linear(step) else None
+    return given is not None and width in {0, given.shape[1]} and _axis(step) is not None
 
 
 def _before(tensor: Tensor, unrotated: Tensor | None) -> Tensor:
@@ -193,10 +202,12 @@ def _placed(target: Tensor, output: Tensor) -> tuple[tuple[int, ...], float] | N
 def _start(
     head: Tensor, output: Tensor, directions: Tensor, factor: float | None
 ) -> tuple[int, float] | None:
-    """The column at which a head's (position, channel) begins: its largest channel is sought, the others must follow."""
+    """The column where a head's (position, channel) begins: its largest channel is sought, the others must follow."""
     vectors, width = head.float(), head.shape[1]
     pivot = int(vectors.norm(dim=0).argmax())
-    alike = vectors[:, pivot] @ directions if len(head) > 1 else -(output[0].float() - vectors[0, pivot]).abs()
+    alike = (
+        vectors[:, pivot] @ directions if len(head) > 1 else -(output[0].float() - vectors[0, pivot]).abs()
+    )
     for column in alike.topk(min(CANDIDATES, len(alike))).indices.tolist():
         start = column - pivot
         if not 0 <= start <= output.shape[1] - width:

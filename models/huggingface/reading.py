@@ -64,6 +64,8 @@ class Reader:
             ImageError: no image where one is needed, or one that cannot be taken; no text beside it.
             BadRequest: text, an image or inputs that this model does not read.
         """
+        if inputs is not None and image is not None:
+            raise BadRequest("an image beside inputs=; give one of them")
         if inputs is not None:
             given, tokens = self.ready(inputs)
             values = given.get("pixel_values")
@@ -98,6 +100,8 @@ class Reader:
         """Whether `input_ids` or `pixel_values` alone will do, as a run on nothing else shows."""
         if name not in self.accepted:
             return False
+        if not {"input_ids", "pixel_values"} <= self.accepted:
+            return True
         if self.model.config.is_encoder_decoder:
             return name == self.model.main_input_name
         try:
@@ -224,7 +228,8 @@ class Reader:
             return torch.tensor([[self.start()]])
         limit = min(WRITTEN_LIMIT, (self.limit or WRITTEN_LIMIT + 1) - 1)
         with torch.no_grad():
-            ids = self.model.generate(**beside(self.model, inputs), do_sample=False, num_beams=1, max_new_tokens=limit)[0]
+            given = beside(self.model, inputs)
+            ids = self.model.generate(**given, do_sample=False, num_beams=1, max_new_tokens=limit)[0]
         ends = self.model.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends]
         last = len(ids) - 1 if len(ids) > 1 and int(ids[-1]) in ends else len(ids)

@@ -1,9 +1,10 @@
 """Queries and keys before rotary positions turned them.
 
-Models rotate with a function of their own module, or a static method, `apply_rotary_pos_emb` or one named alike. Each is
-wrapped once and does nothing while no run is recorded. Whether a head was rotated is read from the tensors: the queries
-that entered the dot product must be the very ones that such a function gave back, or hold the very numbers, or be
-multiples of them, one factor for each vector (a norm without weights after rotation, which might as well stand before it).
+Models rotate with a function of their own module, or a static method, `apply_rotary_pos_emb` or one named alike.
+Each is wrapped once and does nothing while no run is recorded. Whether a head was rotated is read from the tensors:
+the queries that entered the dot product must be the very ones that such a function gave back, or hold the very
+numbers, or be multiples of them, one factor for each vector (a norm without weights after rotation, which might as
+well stand before it).
 """
 
 from __future__ import annotations

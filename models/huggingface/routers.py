@@ -44,7 +44,7 @@ def probabilities(output: Any, way: str) -> Tensor | None:
 
 
 def way_of(output: Any) -> str | None:
-    """How the router makes probabilities: the way that gives the weights of the chosen experts, or multiples of them."""
+    """How the router makes probabilities: the way that gives the weights of the chosen experts, or multiples."""
     parts = _parts(output)
     if parts is None:
         return None

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.huggingface.capture import Capture
 from models.huggingface.interface import Passed
@@ -67,7 +67,9 @@ class Sites:
     projections: tuple[Projection, ...] = ()
 
 
-def find(plan: Plan, steps: Sequence[Step], calls: Sequence[Capture], windows: Mapping[str, Windows]) -> Sites:
+def find(
+    plan: Plan, steps: Sequence[Step], calls: Sequence[Capture], windows: Mapping[str, Windows]
+) -> Sites:
     """The sites of all layers; only the first call of each module is looked at.
 
     `calls`: the first call of each attention module, over all windows; `windows`: those of the layers that have them.
@@ -100,24 +102,30 @@ def _of_tower(plan: Plan, layers: str, steps: Mapping[str, Step]) -> Iterator[Wa
 def _layers(
     plan: Plan, steps: Mapping[str, Step], seen: Mapping[str, Capture], windows: Mapping[str, Windows]
 ) -> Iterator[Layer]:
-    """Every layer at work, each with all its attention sublayers at once."""
-    layers: dict[str, list[Place]] = {}
+    """Every layer at work, each with all its attention sublayers at once; a layer without any may have a router."""
+    layers: dict[tuple[str, int], list[Place]] = {}
     for place in plan.places.values():
-        layers.setdefault(place.layer_path, []).append(place)
+        layers.setdefault((place.layers, place.layer), []).append(place)
+    for lists, length in plan.lengths.items():
+        for number in range(length):
+            layers.setdefault((lists, number), [])
     known: dict[tuple[object, ...], Step] = {}
-    for path, places in layers.items():
+    for (lists, number), places in layers.items():
+        path = places[0].layer_path if places else f"{lists}.{number}"
         inside = tuple(step for below, step in steps.items() if below.startswith(f"{path}."))
         if path in windows:
             inside = tuple(step.ordered(windows[path].back) for step in inside)
         attended = {
             place: step for place in places if (step := _projection(inside, seen.get(place.path))) is not None
         }
+        given = steps[path].given if path in steps else None
+        width = given.shape[-1] if given is not None and is_stream(given) else 0
         maps = {
-            place: projected(seen[place.path], inside, attended.get(place))
+            place: projected(seen[place.path], inside, attended.get(place), 0 if place.cross else width)
             for place in places
             if place.path in seen
         }
-        yield Layer(steps.get(path), inside, attended, maps, known)
+        yield Layer((lists, number), steps.get(path), inside, attended, maps, known)
 
 
 Found = tuple[Site, Step, str, str]
@@ -130,6 +138,8 @@ class Layer:
     `known` holds, for all layers, the first module that was given a tensor.
     """
 
+    place: tuple[str, int]
+    """The path of its list of layers, and its place there."""
     step: Step | None
     inside: tuple[Step, ...]
     attended: Mapping[Place, Step]
@@ -144,11 +154,9 @@ class Layer:
 
     def wanted(self, plan: Plan) -> Iterator[Wanted]:
         """Every site found, with its place."""
-        place = next(iter(self.maps), None)
-        if place is not None:
-            tower = plan.tower(place.layers)
-            for site, step, part, suffix in self.sites():
-                yield Wanted(site, step.path, part, tower, place.layers, place.layer, suffix)
+        layers, number = self.place
+        for site, step, part, suffix in self.sites():
+            yield Wanted(site, step.path, part, plan.tower(layers), layers, number, suffix)
 
     def sites(self) -> Iterator[Found]:
         """Every site found: (site, module, part, what follows the layer's name)."""
@@ -179,16 +187,16 @@ class Layer:
         if reading is not None:
             yield Site.QUERY_INPUT, self._first_given(reading), "given", kind
             yield from self._norm_before(reading, kind)
-        others = (step for step in maps if not place.cross or not (reading and same(step.given, reading.given)))
+        others = (
+            step for step in maps if not place.cross or not (reading and same(step.given, reading.given))
+        )
         keyed = found.key or next(others, None)
         if keyed is not None:
             yield Site.KEY_INPUT, self._first_given(keyed), "given", kind
 
     def _first_given(self, step: Step) -> Step:
         """The first module that was given the same tensor, so that it is kept once."""
-        if step.given is None:
-            return step
-        return self.known.setdefault((step.given.data_ptr(), step.given.shape), step)
+        return self.known.setdefault(step.source, step)
 
     def _norm_before(self, reading: Step, suffix: str) -> Iterator[Found]:
         norms = (step for step in self.inside if is_norm(step) and like(step.output, reading.given))
@@ -275,8 +283,7 @@ class Layer:
         norms = [other for other in later if is_norm(other) and other is not step]
         before = [other.output for other in self.inside if is_norm(other)]
         return any(
-            same(norm.output, self.step.output) and is_sum(norm.given, step.output, *before)
-            for norm in norms
+            same(norm.output, self.step.output) and is_sum(norm.given, step.output, *before) for norm in norms
         )
 
 

@@ -25,6 +25,8 @@ class Step:
     output: Tensor | None
     whole: Any
     call: int = 0
+    source: tuple[object, ...] = ()
+    """What tells its first input from others: where in memory it lies, in which shape."""
 
     def ordered(self, back: Tensor) -> Step:
         """The same, where it worked on the windows of an image, in the order of the image."""
@@ -38,9 +40,13 @@ def steps_of(passed: Sequence[Passed], paths: Mapping[nn.Module, str]) -> list[S
     for one in passed:
         path = paths.get(one.module, "")
         given, output = batched(first(one.given)), batched(first(one.output))
-        found.append(Step(path, one.module, given, output, one.output, counted.get(path, 0)))
+        found.append(Step(path, one.module, given, output, one.output, counted.get(path, 0), _source(given)))
         counted[path] = counted.get(path, 0) + 1
     return found
+
+
+def _source(given: Tensor | None) -> tuple[object, ...]:
+    return () if given is None else (given.data_ptr(), given.shape)
 
 
 def unwindowed(tensor: Tensor | None, back: Tensor) -> Tensor | None:

@@ -38,13 +38,16 @@ class Study:
         return frozenset(one.path for one in (*self.wanted, *self.entrances))
 
 
-def study(model: nn.Module, plan: Plan, passed: Sequence[Passed], calls: Sequence[Sequence[Capture]]) -> Study:
+def study(
+    model: nn.Module, plan: Plan, passed: Sequence[Passed], calls: Sequence[Sequence[Capture]]
+) -> Study:
     """What the numbers of a first run say."""
     paths = {module: path for path, module in model.named_modules()}
     steps = steps_of(passed, paths)
     captures, windows = first_calls(calls, plan, model)
-    sites = find(plan, steps, captures, windows)
     turns = {capture.module: turn for capture in captures if (turn := turn_of(capture)) is not None}
+    captures = [turns[one.module].of_capture(one) if one.module in turns else one for one in captures]
+    sites = find(plan, steps, captures, windows)
     return Study(sites.wanted, entrances(model, plan, steps), sites.projections, turns)
 
 
@@ -56,6 +59,7 @@ def fill(assembly: Assembly, found: Study, watch: Watch, model: nn.Module, paths
         key = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
         once.setdefault(key, (array(tensor), tensor))
         assembly.arrays.setdefault((site, place), once[key][0])
+    _interpolate(assembly, found.entrances)
     of_module: dict[str, list[Projection]] = {}
     for projection in found.projections:
         of_module.setdefault(projection.attention, []).append(projection)
@@ -79,6 +83,17 @@ def _shown(
 ) -> Iterator[tuple[Site, str, Tensor]]:
     yield from collect(found.wanted, assembly.plan, passed, assembly.windows)
     yield from collect_entrances(found.entrances, model, passed, assembly.lengths)
+
+
+def _interpolate(assembly: Assembly, found: Sequence[Entrance]) -> None:
+    """Positions of an image of another size than the table was made for: what was added is no longer in the table."""
+    for one in found:
+        sites = (Site.TOKEN_EMBEDDING, Site.RESIDUAL, Site.POSITION_ENCODING)
+        embedded, total, added = (assembly.arrays.get((site, one.tower)) for site in sites)
+        if not one.parameter or one.depth or embedded is None or total is None:
+            continue
+        if added is None or not np.allclose(embedded + added, total, atol=1e-3 * np.abs(total).max()):
+            assembly.arrays[Site.POSITION_ENCODING, one.tower] = total - embedded
 
 
 def _turn(assembly: Assembly, block: str, turn: Turn | None) -> None:

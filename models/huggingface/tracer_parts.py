@@ -82,6 +82,10 @@ def with_unrotated(found: Sequence[Capture], rotations: Sequence[Rotation]) -> t
     found = [replace(capture, rotations=tuple(rotations)) for capture in found]
     queries, keys = (torch.stack([getattr(capture, name) for capture in found]) for name in ("query", "key"))
     query, key = unrotated(queries, rotations), unrotated(keys, rotations)
+    group = queries.shape[1] // keys.shape[1]
+    if key is None and group > 1:  # rotated after they were repeated for each head (Falcon)
+        repeated = unrotated(keys.repeat_interleave(group, dim=1), rotations)
+        key = None if repeated is None else repeated[:, ::group]
     if query is None or key is None:
         return tuple(found)
     return tuple(

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,14 @@ class Turn:
     def ordered(self, unrotated: Array) -> Array:
         """What was before rotation, with its channels where they are after it."""
         return unrotated if self.order is None else np.ascontiguousarray(unrotated[..., self.order])
+
+    def of_capture(self, capture: Capture) -> Capture:
+        """The same for a whole call of attention."""
+        if self.order is None or capture.query_unrotated is None or capture.key_unrotated is None:
+            return capture
+        order = torch.from_numpy(self.order).to(capture.query.device)
+        query, key = capture.query_unrotated[..., order], capture.key_unrotated[..., order]
+        return replace(capture, query_unrotated=query, key_unrotated=key)
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,9 @@ def _spans(low: int, high: int, size: int) -> Iterator[tuple[int, int]]:
 
 def _fits(after: Tensor, before: Tensor, channels: Tensor, tolerance: float) -> bool:
     """Whether one angle for each position and pair, and one stretch, make every head's `after` from its `before`."""
-    turned, source = (torch.complex(part[..., channels[:, 0]], part[..., channels[:, 1]]) for part in (after, before))
+    turned, source = (
+        torch.complex(part[..., channels[:, 0]], part[..., channels[:, 1]]) for part in (after, before)
+    )
     together = (turned * source.conj()).sum(dim=0)
     stretch = together.abs().sum() / source.abs().square().sum().clamp_min(1e-300)
     made = source * torch.polar(stretch.expand(together.shape), together.angle())
@@ -114,5 +124,5 @@ def _fits(after: Tensor, before: Tensor, channels: Tensor, tolerance: float) -> 
     return bool(((made - turned).abs() <= limit).all() and ((after - before)[..., rest].abs() <= limit).all())
 
 
-def _complex(vectors: Array, pairs: NDArray[np.int64]) -> NDArray[np.complex64]:
-    return vectors[..., pairs[:, 0]] + np.complex64(1j) * vectors[..., pairs[:, 1]]
+def _complex(vectors: Array, pairs: NDArray[np.int64]) -> NDArray[Any]:
+    return vectors[..., pairs[:, 0]] + 1j * vectors[..., pairs[:, 1]]

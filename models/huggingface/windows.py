@@ -42,13 +42,18 @@ class WindowGrid:
 
     def regions(self) -> NDArray[np.int64]:
         """(patch,): patches with the same number may attend to each other, within a window and its region."""
-        found, count = np.empty(self.order.size, dtype=np.int64), 0
-        for window, patches in enumerate(self.order):
-            mask = self.windows[min(window, len(self.windows) - 1), 0]
-            region = np.unique(mask, axis=0, return_inverse=True)[1].reshape(-1)
-            found[patches] = count + region
-            count += int(region.max()) + 1
+        first = self.windows[:, 0].argmax(axis=-1)  # (window or 1, q): the first key of a query's region
+        labels = np.arange(len(self.order))[:, None] * self.order.shape[1] + first
+        found = np.empty(self.order.size, dtype=np.int64)
+        found[self.order] = np.unique(labels, return_inverse=True)[1].reshape(self.order.shape)
         return found
+
+    def lies_in(self, rows: int, columns: int) -> bool:
+        """Whether each window is a square of such a grid, going round its edges where a shift takes it there."""
+        edge = math.isqrt(self.order.shape[1])
+        rows_of, columns_of = np.divmod(self.order, columns)
+        apart = (rows_of - rows_of[:, :1]) % rows, (columns_of - columns_of[:, :1]) % columns
+        return self.order.size == rows * columns and all(bool((steps < edge).all()) for steps in apart)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         return np.stack([self[head] for head in range(len(self))]).astype(
@@ -106,7 +111,7 @@ def joined(captures: Sequence[Capture], windows: Windows) -> Capture:
 
 
 def mask_grids(captures: Sequence[Capture], windows: Windows) -> dict[Site, WindowGrid]:
-    """The mask of all windows; where the image was shifted also its parts: the same window, and not parted by the shift."""
+    """The mask of all windows; of a shifted image also its parts: the same window, and not parted by the shift."""
     shape = (captures[0].query.shape[1], captures[0].key.shape[1])
     places = windows.order.numpy()
     allowed = np.stack([_mask(capture, shape) for capture in captures])

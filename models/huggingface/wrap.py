@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.edits import BUILT
@@ -23,7 +21,15 @@ from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
-from models.huggingface.patches import joined_tokens, numbered, patch_grids, patch_tokens, shuffles, specials
+from models.huggingface.patches import (
+    joined_tokens,
+    numbered,
+    patch_grids,
+    patch_tokens,
+    shuffles,
+    specials,
+    window_regions,
+)
 from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
@@ -33,7 +39,6 @@ from models.huggingface.sparse import is_sparse, left_as_it_was, settle
 from models.huggingface.stitch import Stitch
 from models.huggingface.study import Study, fill, study
 from models.huggingface.tokens import text_tokens
-from models.huggingface.windows import WindowGrid
 from models.recorder import Edit
 from models.sampling import Writing
 from models.trace import PositionalEncoding, Site, Token, Trace
@@ -250,7 +255,7 @@ class Wrapped:
         known, watch, logits = shown.known, shown.watch, shown.logits
         assembly = self._assembled(watch, shown.calls, known)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
-        grids = patch_grids(self.model, inputs.get("pixel_values"), assembly.lengths, assembly.blocks)
+        grids = patch_grids(self.model, inputs.get("pixel_values"), assembly)
         tokens = self._tokens(assembly, streams, grids)
         rows = 0
         if isinstance(logits, Tensor):
@@ -271,7 +276,7 @@ class Wrapped:
             resized=seen.resized if seen else None,
             cropped=bool(seen and seen.cropped),
             patches=grids,
-            windows=_windows(assembly, grids),
+            windows=window_regions(assembly, grids),
         )
 
     def _tokens(
@@ -308,16 +313,6 @@ class Wrapped:
             return ""
         ids = [token.id for token in tokens.get("decoder", ())]
         return str(self.tokenizer.decode(ids, skip_special_tokens=True))
-
-
-def _windows(assembly: Assembly, grids: Mapping[str, tuple[int, int]]) -> dict[str, NDArray[np.int64]]:
-    """Block → the window and region of each of its patches, where attention stays inside windows."""
-    masks = {
-        block.name: assembly.arrays[Site.MASK, block.name]
-        for block in assembly.blocks
-        if block.query_stream in grids
-    }
-    return {name: mask.regions() for name, mask in masks.items() if isinstance(mask, WindowGrid)}
 
 
 def _predicting(tokens: Mapping[str, tuple[Token, ...]], rows: int) -> str:

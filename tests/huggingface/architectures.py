@@ -79,7 +79,7 @@ class Examined:
     def difference(self) -> float | None:
         """The largest |weight − eager's| on rows that attend to something; None where eager returns no weights."""
         shown = list(recorded(self.trace))
-        return max((_nearest(reference, shown) for reference in self.eager), default=None)
+        return max((nearest(reference, shown) for reference in self.eager), default=None)
 
     @property
     def error(self) -> float:
@@ -152,7 +152,7 @@ def recorded(trace: Trace) -> Iterator[Shown]:
             yield np.stack([weights for weights, _ in parts]), np.stack([live for _, live in parts])
 
 
-def _nearest(reference: np.ndarray, shown: list[Shown]) -> float:
+def nearest(reference: np.ndarray, shown: list[Shown]) -> float:
     """The difference from the block whose weights come nearest; infinite where none has their shape."""
     fitting = [(weights, live) for weights, live in shown if weights.size == reference.size]
     differences = (

@@ -39,9 +39,9 @@ class FakeHub:
         self.paused = threading.Event()
         self.go_on = threading.Event()
         self.refuses_tokens = False
+        self.hides_what_is_unknown = False
         self.ill = False
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.server.daemon_threads = True
+        self.server = Server(self)
 
     @property
     def address(self) -> str:
@@ -53,7 +53,9 @@ class FakeHub:
 
     def fetched(self, method: str = "GET") -> list[str]:
         """The files that were asked for."""
-        return [path.rsplit("/", 1)[-1] for verb, path in self.asked if verb == method and "/resolve/" in path]
+        return [
+            path.rsplit("/", 1)[-1] for verb, path in self.asked if verb == method and "/resolve/" in path
+        ]
 
     @contextmanager
     def serving(self) -> Iterator["FakeHub"]:
@@ -66,78 +68,95 @@ class FakeHub:
             self.server.shutdown()
             self.server.server_close()
 
-    def _handler(hub):  # noqa: N805 -- the handler has a self of its own
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:
-                self.answer(body=True)
+class Server(ThreadingHTTPServer):
+    """The server of one hub."""
 
-            def do_HEAD(self) -> None:
-                self.answer(body=False)
+    daemon_threads = True
 
-            def answer(self, body: bool) -> None:
-                path = urlsplit(self.path).path
-                hub.asked.append((self.command, path))
-                hub.tokens.add(self.headers.get("authorization"))
-                if hub.ill:
-                    self.refuse(503, "")
-                elif hub.refuses_tokens and self.headers.get("authorization"):
-                    self.refuse(401, "", "Invalid credentials in Authorization header")
-                elif path.startswith("/api/models/"):
-                    self.describe(path.removeprefix("/api/models/"))
-                elif "/resolve/" in path:
-                    name, _, rest = path[1:].partition("/resolve/")
-                    self.send_file(name, rest.partition("/")[2], body)
-                else:
-                    self.reply(200, b"hello")
+    def __init__(self, hub: "FakeHub") -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.hub = hub
 
-            def describe(self, name: str) -> None:
-                if name not in hub.repositories:
-                    return self.refuse(404, "RepoNotFound")
-                return self.reply(200, json.dumps(description(name, hub.repositories[name])).encode())
 
-            def send_file(self, name: str, file: str, body: bool) -> None:
-                repository = hub.repositories.get(name)
-                if repository is None:
-                    return self.refuse(404, "RepoNotFound")
-                if repository.gated:
-                    return self.refuse(403, "GatedRepo", f"Access to model {name} is restricted")
-                if not (repository.folder / file).is_file():
-                    return self.refuse(404, "EntryNotFound")
-                content = (repository.folder / file).read_bytes()
-                etag = hashlib.sha256(content).hexdigest()
-                headers = {"ETag": f'"{etag}"', "X-Repo-Commit": SHA}
-                return self.reply(200, content, headers, body, slow=file.endswith(".safetensors"))
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request as the hub would."""
 
-            def refuse(self, status: int, code: str, message: str = "") -> None:
-                self.reply(status, b"{}", {"X-Error-Code": code, "X-Error-Message": message}, body=False)
+    protocol_version = "HTTP/1.1"
 
-            def reply(self, status: int, content: bytes, headers=None, body=True, slow=False) -> None:
-                self.send_response(status)
-                for key, value in ({"Content-Length": str(len(content))} | (headers or {})).items():
-                    if value and (body or status < 400 or key != "Content-Length"):
-                        self.send_header(key, value)
-                if status >= 400:
-                    self.send_header("Content-Length", "0")
-                self.end_headers()
-                if body and status < 400 and self.command == "GET":
-                    self.send_slowly(content) if slow else self.wfile.write(content)
+    @property
+    def hub(self) -> "FakeHub":
+        assert isinstance(self.server, Server)
+        return self.server.hub
 
-            def send_slowly(self, content: bytes) -> None:
-                try:
-                    for start in range(0, len(content), PIECE):
-                        self.wfile.write(content[start : start + PIECE])
-                        if hub.pause_after is not None and start + PIECE >= hub.pause_after:
-                            hub.paused.set()
-                            hub.go_on.wait(20)
-                except (BrokenPipeError, ConnectionResetError):
-                    self.close_connection = True
+    def do_GET(self) -> None:
+        self.answer(body=True)
 
-            def log_message(self, *_: object) -> None:
-                """Tests stay silent."""
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
 
-        return Handler
+    def answer(self, body: bool) -> None:
+        path = urlsplit(self.path).path
+        self.hub.asked.append((self.command, path))
+        self.hub.tokens.add(self.headers.get("authorization"))
+        if self.hub.ill:
+            self.refuse(503, "")
+        elif self.hub.refuses_tokens and self.headers.get("authorization"):
+            self.refuse(401, "", "Invalid credentials in Authorization header")
+        elif path.startswith("/api/models/"):
+            self.describe(path.removeprefix("/api/models/"))
+        elif "/resolve/" in path:
+            name, _, rest = path[1:].partition("/resolve/")
+            self.send_file(name, rest.partition("/")[2], body)
+        else:
+            self.reply(200, b"hello")
+
+    def describe(self, name: str) -> None:
+        if name not in self.hub.repositories and self.hub.hides_what_is_unknown:
+            return self.refuse(401, "", "Invalid username or password.")
+        if name not in self.hub.repositories:
+            return self.refuse(404, "RepoNotFound")
+        return self.reply(200, json.dumps(description(name, self.hub.repositories[name])).encode())
+
+    def send_file(self, name: str, file: str, body: bool) -> None:
+        repository = self.hub.repositories.get(name)
+        if repository is None:
+            return self.refuse(404, "RepoNotFound")
+        if repository.gated:
+            return self.refuse(403, "GatedRepo", f"Access to model {name} is restricted")
+        if not (repository.folder / file).is_file():
+            return self.refuse(404, "EntryNotFound")
+        content = (repository.folder / file).read_bytes()
+        etag = hashlib.sha256(content).hexdigest()
+        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": SHA}
+        return self.reply(200, content, headers, body, slow=file.endswith(".safetensors"))
+
+    def refuse(self, status: int, code: str, message: str = "") -> None:
+        self.reply(status, b"{}", {"X-Error-Code": code, "X-Error-Message": message}, body=False)
+
+    def reply(self, status: int, content: bytes, headers=None, body=True, slow=False) -> None:
+        self.send_response(status)
+        for key, value in ({"Content-Length": str(len(content))} | (headers or {})).items():
+            if value and (body or status < 400 or key != "Content-Length"):
+                self.send_header(key, value)
+        if status >= 400:
+            self.send_header("Content-Length", "0")
+        self.end_headers()
+        if body and status < 400 and self.command == "GET":
+            self.send_slowly(content) if slow else self.wfile.write(content)
+
+    def send_slowly(self, content: bytes) -> None:
+        try:
+            for start in range(0, len(content), PIECE):
+                self.wfile.write(content[start : start + PIECE])
+                if self.hub.pause_after is not None and start + PIECE >= self.hub.pause_after:
+                    self.hub.paused.set()
+                    self.hub.go_on.wait(20)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests stay silent."""
 
 
 def description(name: str, repository: Repository) -> dict:

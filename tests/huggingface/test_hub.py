@@ -1,5 +1,6 @@
 """From an id to a model on this machine: what is asked before a download, what is fetched, what is refused and why."""
 
+import errno
 import json
 import logging
 import traceback
@@ -10,6 +11,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
 from models import errors, machine
+from models.huggingface import hub as fetching
 from models.huggingface import load as loading
 from models.huggingface.hub import cached
 from models.huggingface.load import load_pretrained, needed_memory
@@ -72,7 +74,13 @@ def test_progress_goes_from_nothing_to_everything(hub, folder):
 
 
 def test_only_what_the_model_needs_is_fetched(hub, folder):
-    for name in ("pytorch_model.bin", "modeling_evil.py", "tf_model.h5", "README.md", "consolidated.safetensors"):
+    for name in (
+        "pytorch_model.bin",
+        "modeling_evil.py",
+        "tf_model.h5",
+        "README.md",
+        "consolidated.safetensors",
+    ):
         (folder / name).write_bytes(b"x")
     (folder / "onnx").mkdir()
     (folder / "onnx" / "model.safetensors").write_bytes(b"x")
@@ -115,7 +123,9 @@ def test_half_a_model_is_not_taken_for_a_whole_one(hub, folder):
     assert cached(NAME) is None
 
 
-def test_an_id_that_the_hub_does_not_know_is_refused(hub):
+@pytest.mark.parametrize("hidden", [False, True], ids=["404", "401, as for anonymous askers"])
+def test_an_id_that_the_hub_does_not_know_is_refused(hub, hidden):
+    hub.hides_what_is_unknown = hidden
     assert refused(errors.UnknownModel).facts["got"] == NAME
     refused(errors.UnknownModel, "two--dashes")
 
@@ -183,6 +193,16 @@ def test_a_download_that_would_fill_the_disk_is_refused(hub, folder, monkeypatch
     assert (error.facts["name"], error.facts["free"]) == (NAME, "5e-06")
     assert error.facts["needed"] == "3"
     assert not weights(hub)
+
+
+def test_a_disk_that_fills_up_meanwhile_is_named_as_such(hub, folder, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    hub.offer(NAME, folder)
+    monkeypatch.setattr(fetching.Download, "advance", full)
+    assert not weights(hub)
+    refused(errors.NotEnoughDisk)
 
 
 def test_a_model_larger_than_the_memory_is_refused_before_it_is_fetched(hub, folder, monkeypatch):

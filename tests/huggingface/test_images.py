@@ -1,27 +1,22 @@
-"""From an image file to what a model reads: the checkpoint's own preparation, and files that are not what they seem."""
+"""From an image file to what a model reads: the checkpoint's own preparation, and models that read text beside it."""
 
-import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import transformers
 from PIL import Image
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 from models import errors, record
 from models.huggingface import images
-from models.huggingface.images import BYTES_LIMIT, PIXELS_LIMIT, Images, image_processor, opened
+from models.huggingface.images import Images, image_processor
 from models.huggingface.load import load_pretrained
 from models.huggingface.wrap import wrap
+from tests.huggingface.photo import PHOTO, encoded, words
 from tests.huggingface.zoo import IMAGE, SIZES, Kind, both, built, image
 
-PHOTO = Image.fromarray(
-    np.stack([np.add.outer(np.arange(50) * k, np.arange(90) * 3) % 256 for k in (1, 2, 5)], axis=-1).astype(
-        np.uint8
-    )
-)
 OWN = {
     "vit": ("ViTImageProcessorPil", {"size": {"height": 32, "width": 32}}),
     "deit": (
@@ -39,26 +34,6 @@ OWN = {
     ),
     "siglip": ("SiglipImageProcessorPil", {"size": {"height": 32, "width": 32}}),
 }
-WORDS = ["<pad>", "<s>", "</s>", "<unk>", "a", "photo", "of", "cat"]
-
-
-def encoded(picture, kind="PNG", **options):
-    stream = io.BytesIO()
-    picture.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def words():
-    """A tokenizer that ends every text as CLIP wants it."""
-    tokenizer = Tokenizer(models.WordLevel({word: id for id, word in enumerate(WORDS)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    from tokenizers.processors import TemplateProcessing
-
-    tokenizer.post_processor = TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
-    )
-    special = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +62,14 @@ def test_settings_alone_are_followed(tmp_path):
     built("vit").save_pretrained(tmp_path)
     settings = {
         "image_processor_type": "NobodysImageProcessor",
-        **{"do_resize": True, "size": {"shortest_edge": 40}, "resample": 3},
-        **{"do_center_crop": True, "crop_size": {"height": 32, "width": 32}},
-        **{"image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.6, 0.7], "rescale_factor": 1 / 255},
+        "do_resize": True,
+        "size": {"shortest_edge": 40},
+        "resample": 3,
+        "do_center_crop": True,
+        "crop_size": {"height": 32, "width": 32},
+        "image_mean": [0.1, 0.2, 0.3],
+        "image_std": [0.5, 0.6, 0.7],
+        "rescale_factor": 1 / 255,
     }
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
     seen = Images(built("vit"), image_processor(str(tmp_path))).read(PHOTO)
@@ -139,6 +119,17 @@ def test_a_run_on_an_image_is_the_run_on_its_pixel_values(vit):
     assert seen.predicting == ""
 
 
+def test_an_image_and_inputs_together_are_refused(vit):
+    with pytest.raises(errors.BadRequest, match="one of them"):
+        vit.record(image=PHOTO, inputs=image())
+
+
+def test_half_precision_is_seen_too(vit):
+    half = wrap(built("vit").to(torch.bfloat16))
+    seen = half.record(image=PHOTO)
+    np.testing.assert_array_equal(seen.picture, vit.record(image=PHOTO).picture)
+
+
 def test_pixel_values_that_are_no_picture_show_none(vit):
     assert vit.record(inputs=image()).picture is None
 
@@ -153,7 +144,7 @@ def test_an_image_of_the_right_size_is_not_resized(vit):
 def test_every_way_to_give_an_image_gives_the_same(vit, tmp_path):
     path = tmp_path / "photo.png"
     path.write_bytes(encoded(PHOTO))
-    pictures = [
+    pictures: list[Any] = [
         record(vit, image=given).picture
         for given in (PHOTO, np.asarray(PHOTO), path, str(path), path.read_bytes())
     ]
@@ -167,104 +158,13 @@ def test_an_image_of_another_size_than_the_model_s_stretches_its_positions():
     assert len(trace.tokens["encoder"]) == 49
 
 
-class TestOpening:
-    """What a file may hold."""
-
-    def test_transparency_lies_on_white(self):
-        clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
-        clear.putpixel((1, 2), (0, 0, 255, 255))
-        clear.putpixel((3, 3), (0, 0, 0, 128))
-        pixels = np.asarray(opened(encoded(clear)))
-        assert pixels[0, 0].tolist() == [255, 255, 255]
-        assert pixels[2, 1].tolist() == [0, 0, 255]
-        assert pixels[3, 3].tolist() == [127, 127, 127]
-        palette = Image.new("P", (2, 1), 0)
-        palette.putpalette([10, 20, 30, 40, 50, 60])
-        palette.putpixel((1, 0), 1)
-        pixels = np.asarray(opened(encoded(palette, transparency=0)))
-        assert pixels.tolist() == [[[255, 255, 255], [40, 50, 60]]]
-
-    def test_it_stands_as_the_camera_was_held(self):
-        exif = Image.Exif()
-        exif[0x0112] = 6  # turned by 90 degrees
-        wide = Image.new("RGB", (6, 2), "black")
-        wide.putpixel((0, 0), (255, 255, 255))
-        found = opened(encoded(wide, exif=exif))
-        assert found.size == (2, 6)
-        assert found.getpixel((1, 0)) == (255, 255, 255)
-
-    def test_the_first_frame_counts(self):
-        frames = [Image.new("RGB", (3, 3), color) for color in ("red", "blue")]
-        moving = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-        assert opened(moving).getpixel((0, 0)) == (255, 0, 0)
-
-    def test_gray_and_print_colours_become_rgb(self):
-        assert opened(encoded(Image.new("L", (2, 2), 77))).getpixel((0, 0)) == (77, 77, 77)
-        assert opened(encoded(Image.new("1", (2, 2), 1))).getpixel((0, 0)) == (255, 255, 255)
-        cyan = opened(encoded(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "JPEG", quality=95))
-        np.testing.assert_allclose(cyan.getpixel((4, 4)), (0, 255, 255), atol=6)
-
-    def test_sixteen_bits_become_eight(self):
-        deep = Image.fromarray(np.array([[0, 65535], [257 * 100, 257]], dtype=np.uint16))
-        assert np.asarray(opened(encoded(deep)))[..., 0].tolist() == [[0, 255], [100, 1]]
-
-    @pytest.mark.parametrize("size", [(1, 1), (5000, 3), (3, 5000)])
-    def test_odd_sizes_are_seen(self, vit, size):
-        trace = vit.record(image=encoded(Image.new("RGB", size, "teal")))
-        assert trace.picture.shape == (32, 32, 3)
-        assert (trace.picture == (0, 128, 128)).all()
-        assert trace.resized == (*size, 32, 32)
-
-    @pytest.mark.parametrize(
-        "content",
-        [
-            b"",
-            b"hello, this is text",
-            b"GIF89a",
-            encoded(PHOTO)[:-200],
-            encoded(PHOTO, "JPEG")[:300],
-            b'<svg xmlns="http://www.w3.org/2000/svg"/>',
-            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-            np.zeros((3, 3, 3)),
-            np.zeros((0, 3, 3), dtype=np.uint8),
-            "no/such/file.png",
-        ],
-        ids=lambda content: repr(content)[:24],
-    )
-    def test_what_is_no_image_is_refused(self, vit, content):
-        with pytest.raises(errors.NotAnImage):
-            vit.record(image=content)
-
-    def test_too_many_bytes_are_refused_unread(self, vit, tmp_path):
-        with pytest.raises(errors.ImageTooLarge) as caught:
-            vit.record(image=b"x" * (BYTES_LIMIT + 1))
-        assert caught.value.facts == {"got": "20.0 MiB", "limit": "20 MiB"}
-        with (tmp_path / "huge.png").open("wb") as file:
-            file.truncate(BYTES_LIMIT * 3)
-        with pytest.raises(errors.ImageTooLarge):
-            vit.record(image=tmp_path / "huge.png")
-
-    @pytest.mark.parametrize("side", [6_400, 10_000, 14_000])
-    def test_a_bomb_is_refused_unopened(self, vit, side, monkeypatch):
-        bomb = encoded(Image.new("1", (side, side)))
-        assert len(bomb) < 100_000
-        assert side * side > PIXELS_LIMIT
-        with pytest.raises(errors.ImageTooLarge):
-            vit.record(image=bomb)
-
-    def test_a_line_that_would_grow_into_a_bomb_is_refused(self):
-        model = Images(built("vit"), transformers.CLIPImageProcessorPil())
-        with pytest.raises(errors.ImageTooLarge, match="373333 × 224"):
-            model.read(Image.new("RGB", (5000, 3)))
-        assert model.read(Image.new("RGB", (50, 3))).picture.shape == (224, 224, 3)
+@pytest.fixture(scope="module")
+def clip():
+    return wrap(built("clip"), words())
 
 
 class TestTextAndImage:
     """Models that read both, and models that read one."""
-
-    @pytest.fixture(scope="class")
-    def clip(self):
-        return wrap(built("clip"), words())
 
     def test_a_model_of_two_towers_reads_both(self, clip):
         trace = clip.record("a photo of cat", image=PHOTO)
@@ -273,6 +173,18 @@ class TestTextAndImage:
         assert trace.patches == {"vision": (4, 4)}
         assert trace.picture.shape == (32, 32, 3)
         assert trace.text == "a photo of cat"
+
+    def test_one_stream_of_text_and_image(self):
+        processor: Any = transformers.ViltImageProcessorPil(size={"shortest_edge": 32})
+        processor.size_divisor = 8
+        model = Kind("ViltModel", "ViltConfig", {**SIZES, **IMAGE}, both).build()
+        model = wrap(model, transformers.ViltProcessor(processor, words()))
+        trace = model.record("a cat", image=PHOTO)
+        assert [token.text for token in trace.tokens["encoder"]][1:5] == ["a", "cat", "</s>", "[CLS]"]
+        assert trace.picture is not None
+        assert trace.picture.shape == (24, 48, 3)
+        with pytest.raises(errors.NeedsImage):
+            model.record("a cat")
 
     def test_it_wants_both(self, clip):
         with pytest.raises(errors.NeedsImage):

@@ -119,14 +119,18 @@ def test_special_tokens_are_called_what_they_are(name, wrapped):
         assert [token.text for token in tokens[: len(special)]] == special
 
 
-@pytest.mark.parametrize("name", ["swin", "swinv2", "wide swin"])
+@pytest.fixture(scope="module", params=["swin", "swinv2", "wide swin"])
+def swin(request):
+    return pair(request.param)
+
+
 class TestWindows:
     """Swin: windows, their shift, and stages that merge patches."""
 
-    def test_a_bright_patch_is_felt_in_its_window_and_nowhere_else(self, wrapped):
-        dull = run(wrapped)
+    def test_a_bright_patch_is_felt_in_its_window_and_nowhere_else(self, swin):
+        dull = run(swin)
         rows, columns = dull.patches["encoder"]
-        bright = run(wrapped, box_of(dull, "encoder", 5, columns - 2, wrapped[1]))
+        bright = run(swin, box_of(dull, "encoder", 5, columns - 2, swin[1]))
         window = dull.windows["encoder.0.self"]
         own = window == window[5 * columns + columns - 2]
         felt = changed(dull, bright, "encoder.1.self")
@@ -135,10 +139,10 @@ class TestWindows:
         grid[4:8, columns - 4 :] = True
         np.testing.assert_array_equal(own.reshape(rows, columns), grid)
 
-    def test_after_the_shift_it_is_felt_in_what_the_new_windows_touch(self, wrapped):
-        dull = run(wrapped)
+    def test_after_the_shift_it_is_felt_in_what_the_new_windows_touch(self, swin):
+        dull = run(swin)
         rows, columns = dull.patches["encoder"]
-        bright = run(wrapped, box_of(dull, "encoder", 5, 1, wrapped[1]))
+        bright = run(swin, box_of(dull, "encoder", 5, 1, swin[1]))
         first, second = (dull.windows[f"encoder.{layer}.self"] for layer in (0, 1))
         felt = np.isin(second, second[first == first[5 * columns + 1]]).reshape(rows, columns)
         wanted = np.zeros((rows, columns), dtype=bool)
@@ -149,8 +153,8 @@ class TestWindows:
         assert dull.patches[stage] == merged.shape
         np.testing.assert_array_equal(changed(dull, bright, "encoder.2.self"), np.flatnonzero(merged))
 
-    def test_the_same_number_means_may_attend(self, wrapped):
-        trace = run(wrapped)
+    def test_the_same_number_means_may_attend(self, swin):
+        trace = run(swin)
         assert trace.windows.keys() == {block.name for block in trace.blocks}
         for block, window in trace.windows.items():
             np.testing.assert_array_equal(trace.head(block, 0).mask, window[:, None] == window[None, :])
@@ -169,6 +173,13 @@ def test_what_cannot_be_placed_claims_no_place():
     pooled = run(pair("siglip"))
     assert pooled.tokens["vision:1"][0].row == -1
     assert "vision:1" not in pooled.patches
+
+
+def test_windows_whose_place_is_unknown_claim_none():
+    """A Swin that sees an image of another shape than its own."""
+    trace = wrap(KINDS["swin"].build()).record(inputs={"pixel_values": torch.randn(1, 3, 48, 64)})
+    assert len(trace.tokens["encoder"]) == 24 * 32
+    assert trace.patches == trace.windows == {}
 
 
 def test_one_stream_of_text_and_shuffled_patches_claims_no_place():

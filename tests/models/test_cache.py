@@ -21,6 +21,9 @@ CARD = ModelCard("", "", "", 1, 1, 1, 1, 1, 1, "none")
 class Model:
     card: ModelCard
 
+    def __post_init__(self):
+        self.circle = self  # as real models hold themselves
+
 
 def make(name, memory=10):
     return lambda: Model(replace(CARD, name=name, memory=memory))

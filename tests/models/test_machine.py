@@ -56,7 +56,13 @@ def test_the_disk_is_that_of_the_folder_to_be_made(tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "said"),
-    [(8 * 10**9, "8"), (8_020_000_000, "8.02"), (12_345_678, "0.0123"), (1_234_000_000_000, "1234"), (0, "0")],
+    [
+        (8 * 10**9, "8"),
+        (8_020_000_000, "8.02"),
+        (12_345_678, "0.0123"),
+        (1_234_000_000_000, "1234"),
+        (0, "0"),
+    ],
 )
 def test_bytes_are_said_in_gb(size, said):
     assert machine.gigabytes(size) == said

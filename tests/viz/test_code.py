@@ -23,7 +23,9 @@ BLOCKS = (
 BUILTIN_WALK = ("tokens", "embedding", "position", "qkv", "scores", "scale", "mask", "softmax", "context")
 
 MODEL_OF = {
-    **dict.fromkeys(("tokens_pieces", "embedding_plain", "qkv_shared", "rotation", "shared", "scores"), "llama"),
+    **dict.fromkeys(
+        ("tokens_pieces", "embedding_plain", "qkv_shared", "rotation", "shared", "scores"), "llama"
+    ),
     **dict.fromkeys(("scale", "mask_causal", "softmax", "context"), "llama"),
     "position_learned": "gpt2",
     "position_fixed": "marian",
@@ -116,7 +118,9 @@ def run_of(id):
         return tiny.completed(tiny.wrapped(name).record(inputs=given), name), "inputs=given", {"given": given}
     trace = tiny.trace_of(name)
     if id == "router_plain":
-        kept = {place: array for place, array in trace.arrays.items() if place[0] != Site.ROUTER_PROBABILITIES}
+        kept = {
+            place: array for place, array in trace.arrays.items() if place[0] != Site.ROUTER_PROBABILITIES
+        }
         trace = replace(trace, arrays=kept)
     if id.endswith("_numbered"):
         pieces = tuple(Token(place, str(place + 1)) for place in range(len(trace.tokens["encoder"])))

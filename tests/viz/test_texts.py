@@ -10,8 +10,7 @@ import pytest
 from models import errors as model_errors
 from models.catalog import BUILTIN
 from viz import texts as module
-from viz.facts import COMMON, COUNTS, FACTS, LITERALS, MEASURES, ONLY, WORDS
-from viz.stages import STAGE_IDS
+from viz.facts import COUNTS, LITERALS, MEASURES, WORDS
 from viz.texts import (
     ASSETS,
     ERROR_FACTS,
@@ -22,26 +21,11 @@ from viz.texts import (
     render,
     spell,
 )
-from viz.walk import MASK_KINDS
 
 TEXTS = load_texts()
 HAN = r"[\u4e00-\u9fff]"
 WIDE = r"[\u4e00-\u9fff，。；：！？、（）《》“”]"
 MARKS = r"[,.;:!?()\"']"
-NEVER_NEGATIVE = {"weight", "exponential", "row_sum", "root_d_model", "root_d_head", "kept", "softcap", "stretch", "sink"}
-SIGNED = MEASURES - NEVER_NEGATIVE - {"sink_exponential", "router_weight", "router_chance"}
-BUILTIN_WALK = (
-    *("tokens", "embedding", "position", "qkv", "scores", "scale", "mask", "softmax", "context"),
-)
-VARIANTS = {
-    *("tokens_pieces", "tokens_patches", "tokens_numbered"),
-    *("embedding_plain", "embedding_patches", "embedding_numbered"),
-    *("position_learned", "position_fixed", "position_norm", "qkv_shared", "qkv_several"),
-    *("rotation", "rotation_grid", "shared", "scale_none", "scale_other", "softcap", "bias", "bias_alibi"),
-    *("mask_parts", "softmax_sink", "sink", "router", "router_plain"),
-    *(f"mask_{kind}" for kind in MASK_KINDS),
-}
-TEXT_IDS = tuple(load_texts().stages)
 PAGE_ERRORS = {"internal", "server_down", "url_fixed", "unknown_words", "untrained_pair"}
 READINGS = {
     *("sharp", "self_sharp", "broad", "uniform", "decoder_sharp", "decoder_broad", "decoder_first"),
@@ -151,73 +135,6 @@ def test_no_synonym_is_the_name_of_another_term():
         assert not names & {synonym.lower() for synonym in term.synonyms}, term.id
 
 
-def test_the_built_in_walk_stands_in_order_and_the_variants_of_its_stages_follow():
-    assert TEXT_IDS[: len(BUILTIN_WALK)] == BUILTIN_WALK == tuple(id for id in STAGE_IDS if id in BUILTIN_WALK)
-    assert set(TEXT_IDS[len(BUILTIN_WALK) :]) == VARIANTS
-    told = {stage for stage in STAGE_IDS for id in TEXT_IDS if id == stage or id.startswith(f"{stage}_")}
-    assert told == set(STAGE_IDS)
-
-
-def test_facts_of_one_part_belong_to_a_text_and_the_rest_to_all():
-    assert ONLY.keys() <= set(TEXT_IDS)
-    assert not COMMON & frozenset().union(*ONLY.values())
-    used = {name for _, *both in EXPLAINED for text in both for name in placeholders(text)}
-    used |= {name for stage in TEXTS.stages.values() for name in placeholders(stage.code + stage.digits)}
-    spare = {"layers", "top_token", "row", "column", "router_top"}
-    assert used | spare >= FACTS - {"pair"}
-
-
-def test_a_variant_says_something_of_its_own():
-    for id in VARIANTS:
-        same = [base for base in TEXT_IDS if base != id and TEXTS.stages[base].en.words == TEXTS.stages[id].en.words]
-        assert not same, id
-
-
-@pytest.mark.parametrize("id", TEXT_IDS)
-def test_a_stage_fits_its_place(id):
-    stage = TEXTS.stages[id]
-    assert len(stage.en.short) <= 10
-    assert len(stage.zh.short) <= 5
-    lines = [line for line in stage.code.splitlines() if line.strip()]
-    assert 3 <= len(lines) <= 8
-    assert all(len(line) <= 110 for line in lines)
-    assert re.match(r"(import|from) ", lines[0])
-    assert not re.match(r"[\w, ]+ = ", lines[-1]), "the last line is an expression"
-    assert stage.code_result in FACTS
-    assert stage.code_result in placeholders(stage.digits)
-
-
-@pytest.mark.parametrize("id", TEXT_IDS)
-def test_formulas_are_balanced_and_hold_only_numbers(id):
-    stage = TEXTS.stages[id]
-    for tex in (stage.formula, stage.digits):
-        braces = re.sub(r"\\[{}]", "", tex)
-        depth = 0
-        for character in braces:
-            depth += {"{": 1, "}": -1}.get(character, 0)
-            assert depth >= 0, tex
-        assert depth == 0, tex
-        assert "\n" not in tex
-        assert not placeholders(tex) & WORDS, "a typed word may hold what LaTeX reads as a command"
-    assert not placeholders(stage.formula)
-    assert set(re.findall(r"\\htmlClass\{(\w+)\}", stage.formula + stage.digits)) <= set("qkvw")
-
-
-@pytest.mark.parametrize("id", TEXT_IDS)
-def test_a_negative_number_in_a_formula_stands_in_parentheses(id):
-    digits = TEXTS.stages[id].digits
-    said = render(digits, {name: -1.5 if name in SIGNED else 3 for name in placeholders(digits)})
-    bare = re.sub(r"\\htmlClass\{\w\}\{([^{}]*)\}", r"\1", said)
-    assert not re.search(r"([+\-]|\\times)\s*−", bare), bare
-
-
-def test_somewhere_it_says_that_weight_is_not_influence():
-    assert "not influence" in TEXTS.stages["softmax"].en.words
-    assert "不等于影响" in TEXTS.stages["softmax"].zh.words
-    assert "not explanation" in TEXTS.stages["context"].en.words
-    assert "不是解释" in TEXTS.stages["context"].zh.words
-
-
 def test_every_reading_that_the_page_may_pick_is_there():
     assert TEXTS.readings.keys() == READINGS
 
@@ -248,6 +165,11 @@ def test_every_error_has_its_message():
         model_errors.TargetTooLong(70, 64),
         model_errors.TargetOnlyUnknown(["xyzzy"]),
         model_errors.UnknownModel("gpt-9", BUILTIN),
+        model_errors.TokenRefused("someone/tiny"),
+        model_errors.ModelTooLarge("someone/tiny", "9", "8"),
+        model_errors.NotEnoughDisk("someone/tiny", "3", "2.5"),
+        model_errors.NotEnoughMemory("someone/tiny", "4", "1"),
+        model_errors.NoSoftmaxAttention("someone/tiny", "24 × MambaBlock"),
         model_errors.UnsupportedEdit("an edit", (int,)),
         model_errors.EditOutOfRange("an edit"),
         model_errors.BadRequest("not a key"),
@@ -335,9 +257,19 @@ def broken(tmp_path: Path, file: str, before: str, after: str) -> Path:
         ("texts/errors.toml", "[empty_text]", "[empty_text", "cannot read the texts"),
         ("texts/presets.toml", "head = 0", "head = 'first'", "presets[0].head: wanted int"),
         ("glossary.toml", "['标记', '令牌']", "'标记'", "glossary[0].synonyms"),
-        ("texts/variants.toml", "like = 'tokens'", "like = 'token'", "tokens_pieces: like token, which is not there"),
+        (
+            "texts/variants.toml",
+            "like = 'tokens'",
+            "like = 'token'",
+            "tokens_pieces: like token, which is not there",
+        ),
         ("texts/variants.toml", "like = 'tokens'", "like = 'tokens_numbered'", "which is like another"),
-        ("texts/variants.toml", "like = 'scale'", "like = 'scale'\nen.short = 'Scale'", "en.short: says what"),
+        (
+            "texts/variants.toml",
+            "like = 'scale'",
+            "like = 'scale'\nen.short = 'Scale'",
+            "en.short: says what",
+        ),
         ("texts/variants.toml", "[softcap]", "[softmax]", "stages.softmax: there are two"),
     ],
 )
@@ -354,7 +286,12 @@ def test_a_broken_file_is_refused_with_its_place(tmp_path, file, before, after, 
         ("texts/readings.toml", "[[percent:.1f]]", "[[percent]]", "'percent' needs a format"),
         ("texts/readings.toml", "[[percent:.1f]]", "[[percent:03]]", "cannot have the format '03'"),
         ("texts/readings.toml", "[[percent:.1f]]", "[[percent:.1f]", "a placeholder is broken"),
-        ("texts/readings.toml", "[[percent:.1f]]", "[[arguments_literal]]", "no fact 'arguments_literal' here"),
+        (
+            "texts/readings.toml",
+            "[[percent:.1f]]",
+            "[[arguments_literal]]",
+            "no fact 'arguments_literal' here",
+        ),
         ("texts/stages.toml", "[[product:.3f]]; of", "[[turn:.3f]]; of", "there is no fact 'turn' here"),
         (
             "texts/errors.toml",

@@ -87,7 +87,9 @@ def trace_of(name: str) -> Trace:
 def completed(trace: Trace, name: str) -> Trace:
     """The trace with what it lacks; what was recorded stays."""
     add = ADDED.get(name)
-    return trace if add is None else replace(trace, arrays={**add(trace, wrapped(name).model), **trace.arrays})
+    return (
+        trace if add is None else replace(trace, arrays={**add(trace, wrapped(name).model), **trace.arrays})
+    )
 
 
 def llama(trace: Trace, model: Any) -> Arrays:
@@ -115,7 +117,9 @@ def embedded(trace: Trace, model: Any) -> Arrays:
 def positioned(trace: Trace, model: Any) -> Arrays:
     """Embeddings, and the rows that the model's positions gave."""
     stream = trace.blocks[0].query_stream
-    (values,) = (e.values for e in trace.positions if e.kind in {"learned", "sinusoidal"} and e.where == stream)
+    (values,) = (
+        e.values for e in trace.positions if e.kind in {"learned", "sinusoidal"} and e.where == stream
+    )
     return embedded(trace, model) | {(Site.POSITION_ENCODING, stream): values}
 
 

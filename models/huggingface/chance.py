@@ -18,7 +18,7 @@ DRAWS = frozenset({"bernoulli", "multinomial", "normal", "rand", "randint", "ran
 """Torch functions that draw by chance and can be told from which source."""
 
 
-class steady(TorchFunctionMode):  # noqa: N801 -- used as a context
+class steady(TorchFunctionMode):
     """Within this block, in this thread, what is drawn is drawn from a source that begins with `SEED`."""
 
     def __init__(self) -> None:

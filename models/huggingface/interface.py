@@ -90,7 +90,6 @@ class Watch:
     kept: frozenset[nn.Module] | None = None
     """The observed modules of which this run keeps what passes them; None: of all."""
 
-
     def clear(self) -> None:
         """Forget what was seen so far."""
         for kept in (self.calls, self.bands, self.rotations, self.masks, self.passed):

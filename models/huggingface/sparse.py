@@ -45,6 +45,8 @@ def left_as_it_was(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        for module, kind in zip(switches, before, strict=True):  # the outermost first, which changes the others
+        for module, kind in zip(
+            switches, before, strict=True
+        ):  # the outermost first, which changes the others
             if module.attention_type != kind:
                 module.set_attention_type(kind)

@@ -21,7 +21,7 @@ A mask is Boolean and True means *may attend*. Nothing here knows torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -191,7 +191,7 @@ class Trace:
     arrays: Mapping[tuple[Site, str], Any]
     """NumPy arrays; or, of size n × n, something that gives one head at a time."""
     positions: tuple[PositionalEncoding, ...] = ()
-    predictions: tuple[Token, ...] = ()
+    predictions: Sequence[Token] = ()
     """Per position of the stream `predicting`: the most probable token. Otherwise the most probable class."""
     predicting: str = "decoder"
     """The stream whose positions predict; "" where the model predicts one class, or nothing."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, cast
 
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.edits import BUILT
@@ -33,6 +34,7 @@ from models.huggingface.patches import (
 from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
+from models.huggingface.predictions import Predictions, named
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
 from models.huggingface.sparse import is_sparse, left_as_it_was, settle
@@ -269,7 +271,7 @@ class Wrapped:
             blocks=tuple(assembly.blocks),
             arrays=assembly.arrays,
             positions=self._positions(assembly, watch, known),
-            predictions=self._predictions(logits),
+            predictions=self._predictions(assembly.arrays.get((Site.LOGITS, ""))),
             predicting=_predicting(tokens, rows),
             output=self._output(tokens),
             picture=seen.picture if seen else None,
@@ -299,14 +301,12 @@ class Wrapped:
                 found[stream] = numbered(length)
         return found
 
-    def _predictions(self, logits: Any) -> tuple[Token, ...]:
+    def _predictions(self, logits: NDArray | None) -> Sequence[Token]:
         """The most probable token, or class, of each row of logits."""
-        if not isinstance(logits, Tensor) or logits.ndim != 3:
+        if logits is None or logits.ndim != 2:
             return ()
-        ids, labels = logits[0].argmax(dim=-1).tolist(), self.model.config.id2label or {}
-        if logits.shape[-1] == self.card.vocabulary or logits.shape[-1] != len(labels):
-            return text_tokens(ids, self.tokenizer)
-        return tuple(Token(id, str(labels[id])) for id in ids)
+        size = logits.shape[-1]
+        return Predictions(logits, named(self.model, self.tokenizer, self.card.vocabulary, size))
 
     def _output(self, tokens: Mapping[str, tuple[Token, ...]]) -> str:
         if self.tokenizer is None or not self._is_encoder_decoder:

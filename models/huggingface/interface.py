@@ -90,6 +90,11 @@ class Watch:
     kept: frozenset[nn.Module] | None = None
     """The observed modules of which this run keeps what passes them; None: of all."""
 
+    def clear(self) -> None:
+        """Forget what was seen so far."""
+        for kept in (self.calls, self.bands, self.rotations, self.masks, self.passed):
+            kept.clear()
+
 
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 _lock = threading.Lock()

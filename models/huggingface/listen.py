@@ -14,10 +14,12 @@ from torch import nn
 from models.huggingface.bands import banded, unpadded
 from models.huggingface.calls import captured
 from models.huggingface.capture import Capture
+from models.huggingface.chance import steady
 from models.huggingface.device import beside
 from models.huggingface.dummy import dummy_inputs
 from models.huggingface.interface import Watch, watching
 from models.huggingface.observe import observing_all
+from models.huggingface.sparse import settle
 from models.huggingface.tracer import tracing
 
 Calls = list[tuple[Capture, ...]]
@@ -64,8 +66,9 @@ def hearing(
     `traced`: the modules that only the tracer can follow; None to find out which they are.
     """
     ids = inputs.get("input_ids")
-    tracer = tracing(model, traced) if traced or traced is None else nullcontext([])
-    with torch.no_grad(), tracer as followed, watching(watch):
+    follows = bool(traced) or traced is None
+    tracer = tracing(model, traced) if follows else nullcontext([])
+    with torch.no_grad(), steady() if follows else nullcontext(), tracer as followed, watching(watch):
         yield Heard(model, watch, followed, None if ids is None else ids.shape[-1])
 
 
@@ -83,6 +86,7 @@ def discover(model: nn.Module) -> tuple[Watch, Calls] | None:
     for inputs in dummy_inputs(model):
         watch = Watch()
         try:
+            settle(model, inputs)
             with observing_all(model):
                 return watch, run(model, inputs, watch, None)[1]
         except Exception:  # noqa: BLE001 -- whatever foreign code raises on inputs that it did not expect

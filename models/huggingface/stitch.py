@@ -131,8 +131,7 @@ class Stitch:
             counted[items[0].module] += 1
         self.rows.append(max(added))
         self.passed.append(dict(_counted(watch.passed)))
-        for kept in (watch.calls, watch.bands, watch.rotations, watch.masks, watch.passed):
-            kept.clear()
+        watch.clear()
 
     def _add(self, items: Items, number: int) -> int:
         """How many rows the pass adds to the module's `number`-th attention."""

@@ -37,6 +37,7 @@ from models.huggingface.positions import position_modules, positions
 from models.huggingface.predictions import Predictions, named
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
+from models.huggingface.sparse import is_sparse, left_as_it_was, settle
 from models.huggingface.stitch import Stitch
 from models.huggingface.study import Study, fill, study
 from models.huggingface.tokens import text_tokens
@@ -81,9 +82,10 @@ class Wrapped:
         self.known: Known | None = None
         self._paths = {module: path for path, module in model.named_modules()}
         self.card = model_card(model, self.name)
-        shown = discover(model)
-        if shown is not None:
-            self._learn(*shown)
+        with left_as_it_was(model):
+            shown = discover(model)
+            if shown is not None:
+                self._learn(*shown)
 
     def _learn(self, watch: Watch, calls: Calls) -> Known:
         """How this model computes attention, from a first run."""
@@ -191,6 +193,7 @@ class Wrapped:
         self._check_language(language)
         given, tokens, seen = self.reader.read(prompt, inputs, None)
         check_room(given, steps, self.reader.limit, self._is_encoder_decoder)
+        self._settle(given)
         if self.known is None:
             self.record(prompt, inputs=inputs)
         known = cast(Known, self.known)
@@ -204,6 +207,14 @@ class Wrapped:
         return generation(
             self._told(prompt, given, streams, shown, seen), new, written, writing, self.tokenizer
         )
+
+    def _settle(self, inputs: Inputs) -> None:
+        """Know the modules of a model that builds some anew, and keep an eye on them."""
+        if is_sparse(self.model):
+            settle(self.model, inputs)
+            self._paths = {module: path for path, module in self.model.named_modules()}
+            if self.known is not None:
+                observe(self._modules(self.known.study))
 
     def _check_language(self, language: str | None) -> None:
         if language is not None:
@@ -222,6 +233,7 @@ class Wrapped:
     def _trace(
         self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]], seen: Seen | None = None
     ) -> Trace:
+        self._settle(inputs)
         watch = Watch()
         if self.known is not None:
             known = replace(self.known, study=self._affordable(self.known, inputs))

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers.utils import ModelOutput
 
 from models.huggingface import listen
+from models.huggingface.chance import SEED
 from models.huggingface.interface import Watch
 from models.huggingface.windows import WindowGrid
 from models.huggingface.wrap import wrap
@@ -18,7 +19,6 @@ from models.trace import Site, Trace
 from tests.huggingface import tracer_models
 from tests.huggingface.zoo import SIZES, ZOO, Kind, image
 
-SEED = 5
 SWIN = {
     "image_size": 32,
     "patch_size": 2,

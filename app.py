@@ -1,6 +1,6 @@
 """Attention Microscope: the page, its events and its routes.
 
-    python app.py [--host HOST] [--port PORT]
+    python app.py [--host HOST] [--port PORT] [--folders]
 
 Gradio serves the page and one component, the explorer. The component asks the routes below for a run (a small JSON
 manifest with a key) and then for the arrays of that run by key. A key holds the whole request, so every route works on
@@ -18,6 +18,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +35,31 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import models
+from models import catalog, machine, suggested
 from models.builtin.translator import CHARACTER_LIMIT, TOKEN_LIMIT
-from models.errors import BadRequest, MicroscopeError, UnknownModel
+from models.errors import BadRequest, MicroscopeError, ModelNotOpen, NotOffered
+from models.huggingface.images import BYTES_LIMIT
+from models.huggingface.load import HUB_ID
+from models.opening import Opener
+from models.pictures import PICTURES, examples
 from models.record import Request
 from models.store import TraceStore
 from viz import payload, scales, stages, texts
 from viz.explorer import BASE, Explorer, head
+from viz.manifest import card, manifest
 
 ASSETS = Path(__file__).parent / "assets"
 BODY_LIMIT = 256 * 1024
-"""The largest request body that is read, in bytes."""
+"""The largest request body that is read, in bytes; of an image, `BYTES_LIMIT`."""
+
+LOCAL = frozenset({None, "", "127.0.0.1", "localhost", "::1"})
+"""Hosts on which only the person at this machine can reach the server."""
 
 _FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 _FRESH = {"cache-control": "no-cache"}
 
 store = TraceStore()
+opener = Opener()
 log = logging.getLogger("attention_microscope")
 
 
@@ -70,55 +81,76 @@ def answer(handler: Callable[[HTTPRequest], Any]) -> Callable[[HTTPRequest], Any
     return answered
 
 
+def asked(handler: Callable[[HTTPRequest], Any]) -> Callable[[HTTPRequest], Any]:
+    """A route for what a person asks for: a refusal is an answer too, not a failed connection, so it is a 200."""
+
+    @answer
+    @functools.wraps(handler)
+    async def answered(request: HTTPRequest) -> Response:
+        try:
+            return JSONResponse(await handler(request), headers=_FRESH)
+        except MicroscopeError as error:
+            return _refusal(error.id, str(error), error.facts, 200)
+
+    return answered
+
+
 def _refusal(id: str, message: str, facts: dict, status: int) -> Response:
     return JSONResponse({"error": id, "message": message, "facts": facts}, status, headers=_FRESH)
 
 
-@answer
-async def run(request: HTTPRequest) -> Response:
-    """A text → its manifest, or a refusal; a refused text is an answer too, not a failed connection: both are 200."""
+async def _body(request: HTTPRequest, limit: int = BODY_LIMIT) -> bytes:
+    """The body of a request, read no further than its limit."""
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > limit:
+            raise BadRequest(f"more than {limit} bytes")
+    return bytes(content)
+
+
+def _fields(body: bytes, names: tuple[str, ...]) -> list[str | None]:
+    """The values of these names, each a text or nothing.
+
+    Raises:
+        BadRequest: not JSON, or not texts.
+    """
     try:
-        wanted = _request(await request.body())
-        trace = await run_in_threadpool(store.get, wanted)
-    except MicroscopeError as error:
-        return _refusal(error.id, str(error), error.facts, 200)
-    return JSONResponse(payload.manifest(trace, wanted.key, wanted.target), headers=_FRESH)
+        fields = json.loads(body)
+        values = [None if fields.get(name) == "" else fields.get(name) for name in names]
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise BadRequest(str(error)) from error
+    if not all(isinstance(value, str) or value is None for value in values):
+        raise BadRequest(f"{', '.join(names)} are texts")
+    return values
+
+
+@asked
+async def run(request: HTTPRequest) -> dict:
+    """A text, an image or both → the manifest of the run."""
+    wanted = _request(await _body(request))
+    trace = await run_in_threadpool(store.get, wanted)
+    return dict(manifest(trace, wanted.key, wanted.target, wanted.image))
 
 
 def _request(body: bytes) -> Request:
-    """The run that a request body asks for.
-
-    Raises:
-        BadRequest: not JSON, or not the fields of a run.
-    """
-    if len(body) > BODY_LIMIT:
-        raise BadRequest(f"{len(body)} bytes; at most {BODY_LIMIT} are read")
-    try:
-        fields = json.loads(body)
-        texts_given = [fields.get(name) for name in ("model", "text", "target", "language")]
-        if not all(isinstance(value, str) or value is None for value in texts_given):
-            raise ValueError("model, text, target and language are texts")
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise BadRequest(str(error)) from error
-    model, text, target, language = texts_given
+    """The run that a request body asks for; its model must be open."""
+    model, dtype, text, target, language, image = _fields(
+        body, ("model", "dtype", "text", "target", "language", "image")
+    )
     if language not in (None, "fr", "zh", "en"):
         raise BadRequest(f"language {language!r}; use fr, zh or en")
-    return Request(offered(model or models.BUILTIN[0]), text or "", target or None, language)
+    return _opened(Request(model or models.BUILTIN[0], text or "", target, language, image, dtype))
 
 
-def offered(name: str) -> str:
-    """The name of a model that the page offers; it never loads a path or an id that somebody typed.
-
-    Raises:
-        UnknownModel: any other name.
-    """
-    if name not in models.BUILTIN:
-        raise UnknownModel(name, models.BUILTIN)
-    return name
+def _opened(wanted: Request) -> Request:
+    if not catalog.is_open(wanted.model, wanted.dtype):
+        raise ModelNotOpen(wanted.model)
+    return wanted
 
 
 def _bundle(make: Callable[..., bytes], request: HTTPRequest) -> bytes:
-    """A bundle of the run that a key names, made again if it is no longer kept."""
+    """A bundle of the run that a key names, made again if it is no longer kept; no model is loaded for it."""
     path = dict(request.path_params)
     return make(store.get(Request.from_key(path.pop("key"))), *path.values())
 
@@ -135,15 +167,81 @@ def bundle(make: Callable[..., bytes]) -> Callable[[HTTPRequest], Any]:
     return answered
 
 
+def folders_allowed() -> bool:
+    """Whether whoever asks may name a folder of this machine: on one's own, or where the command line says so."""
+    return bool(os.environ.get("ATTENTION_MICROSCOPE_FOLDERS"))
+
+
+@asked
+async def open_model(request: HTTPRequest) -> dict:
+    """Begin to open a model; answers at once with how far it is. Folders only where the server allows them."""
+    name, dtype, asker = _fields(await _body(request), ("model", "dtype", "asker"))
+    if not name:
+        raise BadRequest("no model")
+    if not folders_allowed() and name not in models.BUILTIN and not HUB_ID.fullmatch(name):
+        raise NotOffered(name)
+    return _opening(await run_in_threadpool(opener.open, name, dtype, asker or ""))
+
+
+@asked
+async def opening(request: HTTPRequest) -> dict:
+    """How far an opening is."""
+    return _opening(opener.get(request.path_params["id"]))
+
+
+@asked
+async def cancel(request: HTTPRequest) -> dict:
+    """Give an opening up, for the one who asks."""
+    found = opener.get(request.path_params["id"])
+    (asker,) = _fields(await _body(request), ("asker",))
+    if found is not None:
+        found.cancel(asker or "")
+    return _opening(found)
+
+
+def _opening(found: Any) -> dict:
+    if found is None:
+        raise BadRequest("an opening that is not known")
+    return found.as_json() | {"card": card(found.card) if found.card else None}
+
+
+@asked
+async def offered(request: HTTPRequest) -> dict:  # noqa: ARG001
+    """What can be opened from here, and what is open."""
+    return await run_in_threadpool(_offered)
+
+
+def _offered() -> dict:
+    return {
+        "opened": [card(each) for each in catalog.opened()],
+        "suggested": [asdict(each) | {"local": suggested.is_local(each.id)} for each in suggested.SUGGESTED],
+        "network": suggested.network(),
+        "endpoint": suggested.endpoint(),
+        "folders": folders_allowed(),
+        "limit": machine.gigabytes(machine.model_limit()),
+    }
+
+
+@asked
+async def image(request: HTTPRequest) -> dict:
+    """Keep an image; answers with the name under which a run may use it."""
+    content = await _body(request, BYTES_LIMIT + 1)
+    return {"image": await run_in_threadpool(PICTURES.add, content)}
+
+
 @functools.cache
 def _config() -> bytes:
     """What the browser needs once: words, stages, colours, models, limits. Compressed."""
-    cards = [models.load(name).card for name in models.BUILTIN]
     said = {
         "texts": texts.load_texts().as_json(),
         "stages": stages.as_json(),
+        "standsFor": stages.STANDS_FOR,
         "colours": scales.as_json(),
-        "models": [payload.card(card) for card in cards],
+        "models": [card(models.load(name).card) for name in models.BUILTIN],
+        "images": [
+            {"id": each.id, "url": f"{BASE}/assets/images/{each.path.name}", **each.title}
+            for each in examples().values()
+        ],
         "limits": {"tokens": TOKEN_LIMIT, "characters": CHARACTER_LIMIT},
         "space": os.environ.get("SPACE_ID", ""),
     }
@@ -157,12 +255,14 @@ async def config(request: HTTPRequest) -> Response:  # noqa: ARG001
     return Response(_config(), media_type="application/json", headers=headers)
 
 
-@answer
-async def vocabulary(request: HTTPRequest) -> Response:
-    """The words that a model knows, by language."""
-    tokenizer = models.load(offered(request.query_params.get("model", models.BUILTIN[0]))).tokenizer
-    words = {language: tokenizer.words(language) for language in ("en", "fr", "zh")}
-    return JSONResponse(words, headers=_FRESH)
+@asked
+async def vocabulary(request: HTTPRequest) -> dict:
+    """The words that a built-in model knows, by language."""
+    name = request.query_params.get("model", models.BUILTIN[0])
+    if name not in models.BUILTIN:
+        raise BadRequest(f"the vocabulary of {name}")
+    tokenizer = models.load(name).tokenizer
+    return {language: tokenizer.words(language) for language in ("en", "fr", "zh")}
 
 
 ROUTES = [
@@ -170,17 +270,26 @@ ROUTES = [
     Route(f"/{BASE}/config", config),
     Route(f"/{BASE}/vocabulary", vocabulary),
     Route(f"/{BASE}/run", run, methods=["POST"]),
+    Route(f"/{BASE}/image", image, methods=["POST"]),
+    Route(f"/{BASE}/models", offered),
+    Route(f"/{BASE}/open", open_model, methods=["POST"]),
+    Route(f"/{BASE}/opening/{{id}}", opening),
+    Route(f"/{BASE}/opening/{{id}}/cancel", cancel, methods=["POST"]),
     Route(f"/{BASE}/trace/{{key}}/thumbnails", bundle(payload.thumbnails)),
+    Route(f"/{BASE}/trace/{{key}}/proofs", bundle(payload.proofs)),
+    Route(f"/{BASE}/trace/{{key}}/picture", bundle(payload.picture)),
     Route(f"/{BASE}/trace/{{key}}/stream/{{name}}", bundle(payload.stream)),
+    Route(f"/{BASE}/trace/{{key}}/router/{{block}}", bundle(payload.router)),
+    Route(f"/{BASE}/trace/{{key}}/mask/{{block}}/{{head:int}}", bundle(payload.mask)),
     Route(f"/{BASE}/trace/{{key}}/head/{{block}}/{{head:int}}", bundle(payload.head)),
     Route(f"/{BASE}/trace/{{key}}/projection/{{block}}/{{head:int}}", bundle(payload.projection)),
 ]
 
 
 def translate(text: str, language: str = "", model: str = models.BUILTIN[0]) -> dict:
-    """Record one run and return its manifest: tokens, translation, blocks, the proof of every head."""
-    request = Request(offered(model), text, None, language or None)
-    return dict(payload.manifest(store.get(request), request.key, None))
+    """Record one run and return its manifest: tokens, translation, blocks and their stages."""
+    request = _opened(Request(model, text, None, language or None))
+    return dict(manifest(store.get(request), request.key))
 
 
 def build() -> gr.Blocks:
@@ -196,6 +305,8 @@ def build() -> gr.Blocks:
 def launch(host: str | None = None, port: int | None = None, *, block: bool = True) -> None:
     """Warm up, then serve the page at an address that is printed."""
     torch.set_num_threads(1)  # runs are small, and several go at once
+    if host in LOCAL and "SPACE_ID" not in os.environ:
+        os.environ.setdefault("ATTENTION_MICROSCOPE_FOLDERS", "1")
     _config()
     build().launch(
         server_name=host,
@@ -216,7 +327,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Attention Microscope")
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME"), help="address to listen on")
     parser.add_argument("--port", type=int, default=None, help="port to listen on")
+    parser.add_argument("--folders", action="store_true", help="let visitors open folders of this machine")
     arguments = parser.parse_args()
+    if arguments.folders:
+        os.environ["ATTENTION_MICROSCOPE_FOLDERS"] = "1"
     launch(arguments.host, arguments.port)
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from models.builtin.translator import Translator
+from models.cache import Key, ModelCache
 from models.errors import UnknownModel
-from models.huggingface.load import load_pretrained
+from models.huggingface.load import checked_dtype, load_pretrained
 from models.huggingface.wrap import Wrapped
+from models.machine import memory_budget
+from models.progress import Progress
+from models.trace import ModelCard
 
 CHECKPOINTS = Path(__file__).parents[1] / "assets" / "checkpoints"
 BUILTIN = ("builtin/translator", "builtin/translator-plain")
@@ -17,32 +23,56 @@ BUILTIN = ("builtin/translator", "builtin/translator-plain")
 Model = Translator | Wrapped
 """Anything that has a card, a tokenizer, and `record`."""
 
-_loaded: dict[str, Model] = {}
-_loading: dict[str, threading.Lock] = {}
-_lock = threading.Lock()
+_models: ModelCache[Model] = ModelCache(memory_budget, BUILTIN)
 
 
-def load(name: str) -> Model:
+def load(name: str, dtype: str | None = None, *, progress: Progress | None = None) -> Model:
     """A model by its catalogue name, its Hugging Face id, or its local folder; loaded once and shared.
+
+    `dtype` is float32 if not given, or float16 or bfloat16; a built-in model has its own. `progress` is told how far
+    it is, and may stop it.
 
     Raises:
         ModelError: no such model, or one that cannot be fetched or used; see `models.errors`.
+        BadRequest: another dtype.
+        Cancelled: `progress` stopped it.
     """
-    with _lock:
-        if name in _loaded:
-            return _loaded[name]
-        turn = _loading.setdefault(name, threading.Lock())
-    with turn:  # a slow download keeps nobody waiting who wants another model
-        model = _loaded.get(name) or _fresh(name)
-        with _lock:
-            _loaded[name] = model
-            _loading.pop(name, None)
-    return model
+    key = _key(name, dtype)
+    return _models.get(key, partial(_fresh, *key, progress), progress)
 
 
-def _fresh(name: str) -> Model:
+@contextmanager
+def leased(name: str, dtype: str | None = None) -> Iterator[Model]:
+    """A model that is in use within this block, and so stays in memory whatever else is loaded.
+
+    Raises:
+        ModelError, BadRequest: as `load`.
+    """
+    key = _key(name, dtype)
+    with _models.leased(key, partial(_fresh, *key, None)) as model:
+        yield model
+
+
+def is_open(name: str, dtype: str | None = None) -> bool:
+    """Whether a model can be used at once; those in the box always can."""
+    key = _key(name, dtype)
+    return name in BUILTIN or _models.is_open(key)
+
+
+def opened() -> tuple[ModelCard, ...]:
+    """The models in memory, the most recently used last."""
+    return _models.opened()
+
+
+def _key(name: str, dtype: str | None) -> Key:
+    """What tells models apart; a built-in one is the same in every dtype."""
+    dtype = checked_dtype(dtype)
+    return name, checked_dtype(None) if name in BUILTIN else dtype
+
+
+def _fresh(name: str, dtype: str, progress: Progress | None) -> Model:
     if name in BUILTIN:
         return Translator(name, CHECKPOINTS / name)
     if name.startswith("builtin/"):
         raise UnknownModel(name, BUILTIN)
-    return load_pretrained(name, BUILTIN)
+    return load_pretrained(name, BUILTIN, dtype=dtype, progress=progress, make_room=_models.make_room)

@@ -4,17 +4,25 @@
     ├── ModelError
     │   ├── UnknownModel         ├── NeedsRemoteCode      ├── CorruptCheckpoint
     │   ├── NoNetwork            ├── NotSafetensors       ├── NoSoftmaxAttention
-    │   └── Gated                ├── FolderWithoutConfig  └── UnknownArchitecture
+    │   ├── Gated                ├── FolderWithoutConfig  ├── UnknownArchitecture
+    │   ├── TokenRefused         ├── ModelTooLarge        ├── NotEnoughMemory
+    │   ├── NotOffered           ├── ModelNotOpen         ├── NotEnoughDisk
+    │   └── CannotGenerate       └── SparseAttention
     ├── TextError
     │   ├── EmptyText            ├── TextTooLarge (characters)
     │   ├── OnlyUnknownWords     ├── TargetTooLong        ├── NoTokenizer
-    │   ├── TextTooLong (tokens) ├── TargetOnlyUnknown    └── NoTokens
+    │   ├── TextTooLong (tokens) ├── TargetOnlyUnknown    ├── NoTokens
+    │   └── ContextFull
+    ├── ImageError
+    │   ├── NotAnImage           ├── NeedsImage
+    │   └── ImageTooLarge        └── NeedsText
     ├── EditError
     │   ├── UnsupportedEdit
     │   └── EditOutOfRange
     └── RequestError
         ├── BadRequest           ├── StaleKey
-        └── ServerBusy
+        ├── ServerBusy           ├── ImageGone
+        └── TooManySteps
 
 Each has an `id`, under which `assets/texts/errors.toml` holds its message in both languages, and `facts` that fill it.
 The English message here says the same to a person in Python: what, got, wanted, what to do.
@@ -22,100 +30,75 @@ The English message here says the same to a person in Python: what, got, wanted,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import ClassVar
+from collections.abc import Sequence
 
+from models.model_errors import (
+    CannotGenerate,
+    CorruptCheckpoint,
+    FolderWithoutConfig,
+    Gated,
+    MicroscopeError,
+    ModelError,
+    ModelNotOpen,
+    ModelTooLarge,
+    NeedsRemoteCode,
+    NoNetwork,
+    NoSoftmaxAttention,
+    NotEnoughDisk,
+    NotEnoughMemory,
+    NotOffered,
+    NotSafetensors,
+    SparseAttention,
+    TokenRefused,
+    UnknownArchitecture,
+    UnknownModel,
+)
 
-class MicroscopeError(Exception):
-    """Any error that this project raises on purpose."""
-
-    id: ClassVar[str] = "internal"
-
-    def __init__(self, message: str, **facts: str | int) -> None:
-        super().__init__(message)
-        self.facts = facts
-
-
-class ModelError(MicroscopeError):
-    """About the model that was asked for."""
-
-
-class UnknownModel(ModelError):
-    """No model of that name."""
-
-    id = "unknown_model"
-
-    def __init__(self, name: str, known: Collection[str]) -> None:
-        listed = ", ".join((*known, "a Hugging Face id", "a local folder"))
-        super().__init__(f"no model {name!r}; use one of: {listed}", got=name, known=", ".join(known))
-
-
-class _OneModel(ModelError):
-    """About one model, by the name it was asked for."""
-
-    said: ClassVar[str]
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name!r}: {self.said}", got=name)
-
-
-class NoNetwork(_OneModel):
-    """The hub cannot be reached, and the model is not on this machine."""
-
-    id = "no_network"
-    said = (
-        "not on this machine, and the Hugging Face hub cannot be reached; connect to a network, set HF_ENDPOINT to "
-        "a mirror, or give a local folder"
-    )
-
-
-class Gated(_OneModel):
-    """The hub wants to know who asks."""
-
-    id = "gated"
-    said = "this model is gated; accept its terms on its page at the hub and set HF_TOKEN in the environment"
-
-
-class NeedsRemoteCode(_OneModel):
-    """The model brings its own Python code."""
-
-    id = "needs_remote_code"
-    said = "this model runs Python code of its own, which is never run here; use one whose code is in transformers"
-
-
-class NotSafetensors(_OneModel):
-    """Weights only in a format that can run code when it is read."""
-
-    id = "not_safetensors"
-    said = "its weights are not in safetensors; other formats can run code when they are read; convert them first"
-
-
-class FolderWithoutConfig(_OneModel):
-    """A folder that is no model."""
-
-    id = "folder_without_config"
-    said = "no config.json in this folder; give the folder that save_pretrained wrote"
-
-
-class CorruptCheckpoint(_OneModel):
-    """Files that cannot be read, or that do not fit the model."""
-
-    id = "corrupt_checkpoint"
-    said = "its files are incomplete or broken; delete them and download or save the model again"
-
-
-class UnknownArchitecture(_OneModel):
-    """A kind of model that this version of transformers does not know."""
-
-    id = "unknown_architecture"
-    said = "this version of transformers does not know its architecture; choose another model"
-
-
-class NoSoftmaxAttention(_OneModel):
-    """A model without a single layer of softmax attention, such as Mamba or RWKV."""
-
-    id = "no_softmax_attention"
-    said = "none of its layers has softmax attention; choose a Transformer"
+__all__ = [
+    "BadRequest",
+    "CannotGenerate",
+    "ContextFull",
+    "CorruptCheckpoint",
+    "EditError",
+    "EditOutOfRange",
+    "EmptyText",
+    "FolderWithoutConfig",
+    "Gated",
+    "ImageError",
+    "ImageGone",
+    "ImageTooLarge",
+    "MicroscopeError",
+    "ModelError",
+    "ModelNotOpen",
+    "ModelTooLarge",
+    "NeedsImage",
+    "NeedsRemoteCode",
+    "NeedsText",
+    "NoNetwork",
+    "NoSoftmaxAttention",
+    "NoTokenizer",
+    "NoTokens",
+    "NotAnImage",
+    "NotEnoughDisk",
+    "NotEnoughMemory",
+    "NotOffered",
+    "NotSafetensors",
+    "OnlyUnknownWords",
+    "RequestError",
+    "ServerBusy",
+    "SparseAttention",
+    "StaleKey",
+    "TargetOnlyUnknown",
+    "TargetTooLong",
+    "TextError",
+    "TextTooLarge",
+    "TextTooLong",
+    "TokenRefused",
+    "TooManySteps",
+    "UnknownArchitecture",
+    "UnknownModel",
+    "UnsupportedEdit",
+]
 
 
 class TextError(MicroscopeError):
@@ -202,6 +185,65 @@ class NoTokens(TextError):
         super().__init__("the tokenizer makes no token of this text; type something else")
 
 
+class ContextFull(TextError):
+    """No room for as many new tokens as were asked for."""
+
+    id = "context_full"
+
+    def __init__(self, got: int, steps: int, limit: int) -> None:
+        super().__init__(
+            f"{got} tokens and {steps} new ones do not fit into the {limit} that the model reads; shorten the text "
+            "or ask for fewer steps",
+            got=got,
+            steps=steps,
+            limit=limit,
+        )
+
+
+class ImageError(MicroscopeError):
+    """About an image."""
+
+
+class NotAnImage(ImageError):
+    """Something that cannot be opened as an image: another kind of file, or a broken one."""
+
+    id = "not_an_image"
+
+    def __init__(self) -> None:
+        super().__init__("this cannot be opened as an image; give a whole PNG, JPEG, WebP, GIF, BMP or TIFF")
+
+
+class ImageTooLarge(ImageError):
+    """More bytes or pixels than are looked at; `got` and `limit` come with their unit."""
+
+    id = "image_too_large"
+
+    def __init__(self, got: str, limit: str) -> None:
+        super().__init__(
+            f"the image has {got}, or would have once resized; at most {limit}; make it smaller or less long",
+            got=got,
+            limit=limit,
+        )
+
+
+class NeedsImage(ImageError):
+    """A model that sees, and nothing to look at."""
+
+    id = "needs_image"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} reads an image; give image=", got=name)
+
+
+class NeedsText(ImageError):
+    """A model that reads a text beside the image, and no text."""
+
+    id = "needs_text"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} reads a text beside the image; give both", got=name)
+
+
 class EditError(MicroscopeError):
     """About an edit."""
 
@@ -250,9 +292,27 @@ class StaleKey(RequestError):
 
 
 class ServerBusy(RequestError):
-    """Too many runs at once."""
+    """Too many runs, or models to be opened, at once."""
 
     id = "server_busy"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} runs are waiting already; try again in a moment", limit=limit)
+        super().__init__(f"{limit} requests are waiting already; try again in a moment", limit=limit)
+
+
+class ImageGone(RequestError):
+    """An uploaded image that is no longer kept."""
+
+    id = "image_gone"
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"the image {got} is no longer here; upload it again", got=got)
+
+
+class TooManySteps(RequestError):
+    """More new tokens than are written at once."""
+
+    id = "too_many_steps"
+
+    def __init__(self, got: int, limit: int) -> None:
+        super().__init__(f"{got} steps; at most {limit} are written; ask for fewer", got=got, limit=limit)

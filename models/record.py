@@ -6,12 +6,14 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from models.catalog import BUILTIN, Model, load
-from models.errors import BadRequest, StaleKey, UnknownModel
+from models.catalog import Model, is_open, leased, load
+from models.errors import BadRequest, ModelNotOpen, StaleKey
+from models.huggingface.images import Picture
+from models.pictures import PICTURES
 from models.recorder import Edit
 from models.trace import Trace
 
@@ -20,6 +22,9 @@ SCHEMA = 1
 
 KEY_LIMIT = 16_000
 """The longest key, in characters, that is made, and that is unpacked at all."""
+
+LENGTH_LIMIT = 1024
+"""The most tokens of a text that has a key, so that its heads can be looked at in a browser."""
 
 UNPACKED_LIMIT = 1 << 20
 """How many bytes a key may unpack to."""
@@ -33,8 +38,9 @@ def record(
     inputs: Mapping[str, Any] | None = None,
     language: str | None = None,
     edits: Sequence[Edit] = (),
+    image: Picture | None = None,
 ) -> Trace:
-    """Run a model once on a text and keep every number it computes.
+    """Run a model once on a text, an image or both and keep every number it computes.
 
     Args:
         model: a loaded model, or the name of one.
@@ -44,12 +50,13 @@ def record(
         inputs: ready ids or images instead of text, a batch of one.
         language: what a built-in model translates into, `fr`, `zh` or `en`; chosen from the text if not given.
         edits: changes to make inside this run.
+        image: what a vision model looks at; a file's content or place, a Pillow image, or uint8 pixels.
 
     Raises:
-        MicroscopeError: the text, target or edit cannot be taken; see `models.errors`.
+        MicroscopeError: the text, target, image or edit cannot be taken; see `models.errors`.
     """
     loaded = load(model) if isinstance(model, str) else model
-    return loaded.record(text, target=target, language=language, inputs=inputs, edits=edits)
+    return loaded.record(text, target=target, language=language, inputs=inputs, edits=edits, image=image)
 
 
 @dataclass(frozen=True)
@@ -60,10 +67,14 @@ class Request:
     text: str
     target: str | None = None
     language: str | None = None
+    image: str | None = None
+    """What `models.pictures` knows the image by: the digest of an upload, or an example."""
+    dtype: str | None = None
+    """What a Hugging Face model computes in; float32 if not said."""
 
     def __post_init__(self) -> None:
         try:
-            "".join(part for part in asdict(self).values() if part is not None).encode()
+            "".join((self.model, *(part for part in asdict(self).values() if part is not None))).encode()
         except (TypeError, UnicodeEncodeError) as error:
             raise BadRequest("what is not text, such as half of a surrogate pair") from error
 
@@ -74,7 +85,7 @@ class Request:
         Raises:
             BadRequest: the text is too long for an address.
         """
-        packed = zlib.compress(json.dumps(asdict(self), ensure_ascii=False, sort_keys=True).encode(), 9)
+        packed = zlib.compress(json.dumps(self._said(), ensure_ascii=False, sort_keys=True).encode(), 9)
         spelled = base64.urlsafe_b64encode(packed).decode().rstrip("=")
         if len(spelled) > KEY_LIMIT:
             raise BadRequest(
@@ -83,25 +94,39 @@ class Request:
         return f"{self._digest()}.{spelled}"
 
     @classmethod
-    def from_key(cls, key: str, offered: Collection[str] = BUILTIN) -> Request:
-        """The request that a key was made from, if it is for one of the models offered.
+    def from_key(cls, key: str) -> Request:
+        """The request that a key was made from, if its model is open.
 
         Raises:
             BadRequest: not a key.
-            UnknownModel: for any other model; nothing is loaded.
+            ModelNotOpen: for any other model; nothing is loaded.
             StaleKey: made for another revision of the model, or another schema.
         """
         digest, _, packed = key.partition(".")
         request = cls._unpack(packed)
-        if request.model not in offered:
-            raise UnknownModel(str(request.model), offered)
+        if not is_open(request.model, request.dtype):
+            raise ModelNotOpen(request.model)
         if digest != request._digest():
             raise StaleKey
         return request
 
     def run(self) -> Trace:
-        """The trace of this request."""
-        return record(self.model, self.text, target=self.target, language=self.language)
+        """The trace of this request.
+
+        Raises:
+            ImageGone: its image is no longer kept.
+            TextTooLong: more than `LENGTH_LIMIT` tokens.
+            MicroscopeError: whatever the run itself raises.
+        """
+        image = None if self.image is None else PICTURES.get(self.image)
+        with leased(self.model, self.dtype) as model:
+            model.check_length(self.text, LENGTH_LIMIT)
+            return model.record(self.text, target=self.target, language=self.language, image=image)
+
+    def _said(self) -> dict[str, str | None]:
+        """The fields that a key is made of; one of a text alone says nothing of images or of a dtype."""
+        later = ("image", "dtype")
+        return {name: value for name, value in asdict(self).items() if name not in later or value is not None}
 
     @classmethod
     def _unpack(cls, packed: str) -> Request:
@@ -118,5 +143,5 @@ class Request:
             raise BadRequest("not a key of a run") from error
 
     def _digest(self) -> str:
-        said = json.dumps([SCHEMA, load(self.model).card.revision, asdict(self)], sort_keys=True)
+        said = json.dumps([SCHEMA, load(self.model, self.dtype).card.revision, self._said()], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()[:16]

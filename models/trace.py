@@ -3,12 +3,14 @@
 A number is found by *what it is* (a `Site`) and *where it is* (a place):
 
     place            example              sites
-    stream           "encoder"            token_embedding, position_encoding, residual (what enters the first layer)
+    stream           "encoder"            token_embedding, position_encoding, segment_embedding,
+                                          residual (what enters the first layer)
     layer            "encoder.0"          residual (what leaves the layer)
     block            "decoder.1.cross"    everything attention computes, its inputs, its weights, its output, its norm;
                                           angle and pair: by how much rotary positions turn which two channels;
                                           mask = pattern and padding and shift, where a mask has such parts
-    feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm
+    feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm; router and router_probabilities:
+                                          each expert's weight for each token, 0 where not chosen, and before choosing
     ""               ""                   logits
 
 The recorder keeps what is of size n × d. Everything of size n × n is derived here, per head, in float32, when it
@@ -28,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.head import TOLERANCE, TOLERANCES, Array, Head, Mask, softmax
+from models.parts import Block, GuidedHead, ModelCard, Token
 
 __all__ = [
     "AXES",
@@ -71,6 +74,7 @@ class Site(StrEnum):
 
     TOKEN_EMBEDDING = "token_embedding"
     POSITION_ENCODING = "position_encoding"
+    SEGMENT_EMBEDDING = "segment_embedding"
     RESIDUAL = "residual"
 
     QUERY_INPUT = "query_input"
@@ -104,6 +108,7 @@ class Site(StrEnum):
     ATTENTION_OUTPUT = "attention_output"
 
     ROUTER = "router"
+    ROUTER_PROBABILITIES = "router_probabilities"
     HIDDEN = "hidden"
     MLP_OUTPUT = "mlp_output"
     RESIDUAL_SUM = "residual_sum"
@@ -118,6 +123,7 @@ _GRID = (Axis.HEAD, Axis.QUERY, Axis.KEY)
 AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.TOKEN_EMBEDDING: _STREAM,
     Site.POSITION_ENCODING: _STREAM,
+    Site.SEGMENT_EMBEDDING: _STREAM,
     Site.RESIDUAL: _STREAM,
     Site.QUERY_INPUT: _STREAM,
     Site.KEY_INPUT: _STREAM,
@@ -148,6 +154,7 @@ AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.CONTEXT: (Axis.HEAD, Axis.QUERY, Axis.D_VALUE),
     Site.ATTENTION_OUTPUT: _STREAM,
     Site.ROUTER: (Axis.POSITION, Axis.EXPERT),
+    Site.ROUTER_PROBABILITIES: (Axis.POSITION, Axis.EXPERT),
     Site.HIDDEN: (Axis.POSITION, Axis.D_HIDDEN),
     Site.MLP_OUTPUT: _STREAM,
     Site.RESIDUAL_SUM: _STREAM,
@@ -160,98 +167,8 @@ DERIVED = frozenset({Site.SCORES, Site.MASKED_SCORES, Site.WEIGHTS})
 """Sites that are computed from the recorded ones when somebody looks."""
 
 
-@dataclass(frozen=True)
-class Token:
-    """One token as the model reads it: `text` is what a person sees, `start:end` its place in the typed text.
-
-    `unknown` marks a word outside the vocabulary: the model reads its unknown token, the page shows the word.
-    `special` marks tokens nobody typed (end of sentence, target language).
-    Tokens of one `group` spell whole characters together, and `whole` is what they spell; `bytes` is what this token
-    stands for in UTF-8. A patch of an image has its `row` and `column` in the image's grid, from 0.
-    """
-
-    id: int
-    text: str
-    start: int = -1
-    end: int = -1
-    unknown: bool = False
-    special: bool = False
-    group: int = -1
-    whole: str = ""
-    bytes: bytes = b""
-    row: int = -1
-    column: int = -1
-
-
-@dataclass(frozen=True)
-class Block:
-    """One attention sublayer. `heads` query heads share `kv_heads` key/value heads (equal unless grouped).
-
-    `route` says how it was recorded: `builtin`, `interface` (the model's own fast path), `tracer` or `module`.
-    """
-
-    name: str
-    heads: int
-    kv_heads: int
-    query_stream: str
-    key_stream: str
-    module: str
-    scale: float
-    softcap: float | None = None
-    route: str = "builtin"
-
-    @property
-    def kind(self) -> str:
-        """`self` or `cross`."""
-        return self.name.rsplit(".", 1)[-1]
-
-    def shared(self, head: int) -> int:
-        """The key/value head that a query head reads."""
-        return head * self.kv_heads // self.heads
-
-
-@dataclass(frozen=True)
-class GuidedHead:
-    """A head that training pushed towards a target: `alignment` (which source word), `antecedent` (whom *it* means)."""
-
-    block: str
-    head: int
-    target: str
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What a model is: counted from the loaded model, never from its name."""
-
-    name: str
-    architecture: str
-    kind: str
-    layers: int
-    heads: int
-    kv_heads: int
-    d_model: int
-    d_head: int
-    parameters: int
-    positions: str
-    d_hidden: int = 0
-    vocabulary: int = 0
-    context_length: int = 0
-    dtype: str = "float32"
-    device: str = "cpu"
-    memory: int = 0
-    """Bytes of its parameters and buffers."""
-    routes: tuple[str, ...] = ()
-    """How its attention is recorded: `builtin`, `interface`, `tracer`, `module`, `band`."""
-    without: tuple[str, ...] = ()
-    """Layers that have no softmax attention, such as the Mamba layers of a hybrid."""
-    experts: int = 0
-    experts_chosen: int = 0
-    reads: tuple[str, ...] = ("text",)
-    """What it takes: `text`, `image`, both, or something that only `inputs=` can give."""
-    revision: str = ""
-    guided: tuple[GuidedHead, ...] = ()
-    pairs: tuple[tuple[str, str], ...] = ()
-    """For a translator: the (source, target) languages that it was trained on."""
+HEADS_KEPT = 3_000_000
+"""Of so many (query, key) cells a trace keeps the heads that it derived: all of a sentence, the last few of a page."""
 
 
 @dataclass(frozen=True)
@@ -283,6 +200,16 @@ class Trace:
     languages: tuple[str, str] | None = None
     """For a translation: from which language into which."""
     edits: tuple[object, ...] = ()
+    picture: NDArray[np.uint8] | None = None
+    """What a vision model saw, before normalization: (height, width, 3)."""
+    resized: tuple[int, int, int, int] | None = None
+    """(width, height) of the image that was given and of what the model saw; None where they are the same."""
+    cropped: bool = False
+    """Whether edges of the image were cut off."""
+    patches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Stream → (rows, columns) of its grid of patches."""
+    windows: Mapping[str, NDArray[np.integer]] = field(default_factory=dict)
+    """Block → (patch,) in the order of the image: patches with the same number lie in the same window and region."""
     gains: Mapping[tuple[str, int], float] = field(default_factory=dict)
     """(block, head) → what an edit multiplied the head's context by, where one did."""
     _heads: dict[tuple[str, int], Head] = field(default_factory=dict, repr=False, compare=False)
@@ -305,9 +232,13 @@ class Trace:
             KeyError: no such block.
             IndexError: no such head in it.
         """
-        if (block, head) not in self._heads:
-            self._heads[block, head] = self._head(self.block(block), head)
-        return self._heads[block, head]
+        known = self._heads.get((block, head))
+        if known is None:
+            known = self._heads[block, head] = self._head(self.block(block), head)
+            kept = max(1, HEADS_KEPT // max(known.mask.size, 1))
+            for oldest in list(self._heads)[:-kept]:
+                self._heads.pop(oldest, None)
+        return known
 
     def weights(self, block: str) -> Array:
         """Attention weights of all heads of a block: (head, query, key), in [0, 1]."""

@@ -11,7 +11,8 @@ BASE = "gradio_api/microscope"
 
 _MODULES = (
     "main", "store", "data", "words", "facts", "colors", "plate", "scenes", "figure", "explain", "derivation",
-    "heads", "strips", "lines", "controls", "dialogs", "dom", "address",
+    "heads", "strips", "lines", "controls", "dialogs", "dom", "address", "models", "sentence", "picture", "rotation",
+    "shared", "readings",
 )  # fmt: skip
 
 _MOUNT = f"""

@@ -1,169 +1,165 @@
-"""What crosses to the browser: one small JSON manifest per run, then binary bundles by content key.
+"""What crosses to the browser after the manifest: binary bundles by content key.
 
-A bundle is a safetensors file in memory, which the browser reads with a few lines:
+A bundle is a safetensors file in memory, which the browser reads with a few lines. Arrays that a model does not have
+are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
 
     thumbnails      weights of all heads of all blocks as uint8, 0–255 for 0–1: one array per block (head, query, key)
-    head            one head in float32: query key value product scores mask masked_scores weights context
-    stream          token_embedding position_encoding residual (what enters the first layer)
+    proofs          per block `error:<block>` and `proved:<block>`, one number per head
+    head            one head in float32: query key value product scores … weights context, its error, and its sink
+    stream          token_embedding position_encoding segment_embedding residual (what enters the first layer)
     projection      one head's inputs and W_Q W_K W_V with their biases
+    mask            the parts of a block's mask
+    router          weight and probability of each expert for each token, in a block's layer
+    picture         what the model saw (height, width, 3), and the window that each patch belongs to
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TypedDict
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from models.trace import TOLERANCE, Block, ModelCard, Site, Token, Trace
+from models.trace import Head, Site, Trace
 
-SCHEMA = 1
-"""Version of the manifest; the browser refuses any other."""
+THUMBNAIL = 64
+"""The most rows and columns of a thumbnail; larger heads are pooled: each cell is the largest weight it stands for."""
 
-
-class BlockEntry(TypedDict):
-    """One attention block: sizes, streams, the proof of each head, and which heads were guided towards what."""
-
-    name: str
-    kind: str
-    heads: int
-    queryStream: str
-    keyStream: str
-    scale: float
-    errors: list[float]
-    guided: dict[str, str]
-
-
-class Manifest(TypedDict):
-    """A run, without its arrays."""
-
-    schema: int
-    key: str
-    model: dict
-    text: str
-    target: str | None
-    language: str
-    output: str
-    tokens: dict[str, list[dict]]
-    predictions: list[str]
-    blocks: list[BlockEntry]
-    unknown: list[str]
-    untrained: list[str]
-    tolerance: float
-
-
-def manifest(trace: Trace, key: str, target: str | None) -> Manifest:
-    """The manifest of a run; `target` is what was typed, None when the model wrote it."""
-    tokens = {stream: [_token(token) for token in tokens] for stream, tokens in trace.tokens.items()}
-    return Manifest(
-        schema=SCHEMA,
-        key=key,
-        model=card(trace.model),
-        text=trace.text,
-        target=target,
-        language=trace.tokens["decoder"][0].text.strip("<>"),
-        output=trace.output,
-        tokens=tokens,
-        predictions=[token.text for token in trace.predictions],
-        blocks=[_block(trace, block) for block in trace.blocks],
-        unknown=_unknown(trace),
-        untrained=_untrained(trace),
-        tolerance=TOLERANCE,
-    )
-
-
-def card(card: ModelCard) -> dict:
-    """A model card as the browser reads it."""
-    return asdict(card)
+_PER_HEAD = (
+    Site.QUERY_WEIGHT,
+    Site.KEY_WEIGHT,
+    Site.VALUE_WEIGHT,
+    Site.QUERY_BIAS,
+    Site.KEY_BIAS,
+    Site.VALUE_BIAS,
+)
 
 
 def thumbnails(trace: Trace) -> bytes:
-    """The weights of every head, 0–255."""
-    return _bundle(
-        {block.name: np.rint(trace.weights(block.name) * 255).astype(np.uint8) for block in trace.blocks}
-    )
+    """The weights of every head, 0–255, pooled where a head is large."""
+    return _bundle({block.name: _thumbnails(trace, block.name, block.heads) for block in trace.blocks})
+
+
+def proofs(trace: Trace) -> bytes:
+    """How far every head is from what the model computed, and whether that is no more than rounding."""
+    arrays: dict[str, NDArray] = {}
+    for block in trace.blocks:
+        heads = [trace.head(block.name, head) for head in range(block.heads)]
+        arrays[f"error:{block.name}"] = np.array([head.error for head in heads], np.float32)
+        arrays[f"proved:{block.name}"] = np.array([head.proved for head in heads], np.uint8)
+    return _bundle(arrays)
 
 
 def head(trace: Trace, block: str, head: int) -> bytes:
     """Every stage of one head. `product` is q · k before the scale."""
     one = trace.head(block, head)
-    return _bundle(
-        {
-            "query": one.query,
-            "key": one.key,
-            "value": one.value,
-            "product": one.query @ one.key.T,
-            "scores": one.scores,
-            "mask": one.mask,
-            "masked_scores": one.masked_scores,
-            "weights": one.weights,
-            "context": one.context,
-            "model_context": one.model_context,
-        }
-    )
+    arrays = {
+        "query": one.query,
+        "key": one.key,
+        "value": one.value,
+        "product": one.query @ one.key.T,
+        "scores": one.scores,
+        "mask": one.mask,
+        "masked_scores": one.masked_scores,
+        "weights": one.weights,
+        "context": one.context,
+        "model_context": one.model_context,
+        "error": np.array([one.error, float(one.proved), _tolerance(one)], np.float32),
+    }
+    return _bundle(arrays | dict(_modern(trace, block, one)))
+
+
+def _tolerance(one: Head) -> float:
+    """What counts as rounding for this head."""
+    return one.tolerance * max(1.0, float(np.abs(one.model_context).max(initial=0.0)))
+
+
+def _modern(trace: Trace, block: str, one: Head) -> Iterator[tuple[str, NDArray]]:
+    """What only some models have."""
+    if one.query_unrotated is not None and one.key_unrotated is not None:
+        yield "query_made", one.query_unrotated
+        yield "key_made", one.key_unrotated
+        for site in (Site.ANGLE, Site.PAIR):
+            if (site, block) in trace.arrays:
+                yield site.value, np.asarray(trace.arrays[site, block], np.float32)
+    if one.softcap is not None:
+        yield "capped", one.capped
+    if one.bias is not None:
+        yield "bias", np.asarray(one.bias, np.float32)
+        yield "unmasked", one.capped + one.bias
+    if one.sink is not None and one.sink_score is not None:
+        yield "sink", one.sink[:, None]
+        yield "sink_score", np.array([one.sink_score], np.float32)
 
 
 def stream(trace: Trace, name: str) -> bytes:
-    """What enters the first layer of a stream, and the two arrays it is the sum of."""
-    sites = (Site.TOKEN_EMBEDDING, Site.POSITION_ENCODING, Site.RESIDUAL)
-    return _bundle({site.value: trace.array(site, name) for site in sites})
+    """What enters the first layer of a stream, and the arrays it is the sum of; those that there are."""
+    sites = (Site.TOKEN_EMBEDDING, Site.POSITION_ENCODING, Site.SEGMENT_EMBEDDING, Site.RESIDUAL)
+    if name not in trace.tokens:
+        raise KeyError(f"no stream {name!r}; this trace has {', '.join(trace.tokens)}")
+    return _bundle({site.value: trace.array(site, name) for site in sites if (site, name) in trace.arrays})
 
 
 def projection(trace: Trace, block: str, head: int) -> bytes:
-    """What one head's queries, keys and values are computed from."""
-    per_head = (
-        Site.QUERY_WEIGHT,
-        Site.KEY_WEIGHT,
-        Site.VALUE_WEIGHT,
-        Site.QUERY_BIAS,
-        Site.KEY_BIAS,
-        Site.VALUE_BIAS,
-    )
+    """What one head's queries, keys and values are computed from; what there is of it."""
     trace.head(block, head)  # raises what a wrong place deserves
-    arrays = {site.value: trace.array(site, block) for site in (Site.QUERY_INPUT, Site.KEY_INPUT)}
-    return _bundle(arrays | {site.value: trace.array(site, block)[head] for site in per_head})
+    shared, arrays = trace.block(block).shared(head), dict[str, NDArray]()
+    for site in (Site.QUERY_INPUT, Site.KEY_INPUT):
+        if (site, block) in trace.arrays:
+            arrays[site.value] = trace.array(site, block)
+    for site in _PER_HEAD:
+        if (site, block) in trace.arrays:
+            own = head if site in {Site.QUERY_WEIGHT, Site.QUERY_BIAS} else shared
+            arrays[site.value] = np.asarray(trace.arrays[site, block][own], np.float32)
+    return _bundle(arrays)
+
+
+def mask(trace: Trace, block: str, head: int) -> bytes:
+    """The parts of a head's mask as (query, key) grids; those that there are."""
+    shape = trace.head(block, head).mask.shape
+    arrays: dict[str, NDArray] = {}
+    for site in (Site.MASK_PATTERN, Site.MASK_SHIFT, Site.MASK_PADDING):
+        part = trace.arrays.get((site, block))
+        if part is not None:
+            grid = part if site == Site.MASK_PADDING else part[min(head, len(part) - 1)]
+            arrays[site.value] = np.broadcast_to(grid, shape)
+    return _bundle(arrays)
+
+
+def router(trace: Trace, block: str) -> bytes:
+    """The experts that the layer of a block chose for each token."""
+    place = f"{trace.block(block).name.rsplit('.', 1)[0]}.mlp"
+    sites = (Site.ROUTER, Site.ROUTER_PROBABILITIES)
+    return _bundle({site.value: trace.array(site, place) for site in sites if (site, place) in trace.arrays})
+
+
+def picture(trace: Trace) -> bytes:
+    """What the model saw, and for each block with windows the window of every patch.
+
+    Raises:
+        KeyError: a run without an image.
+    """
+    if trace.picture is None:
+        raise KeyError("this run has no image")
+    windows = {f"windows:{block}": np.asarray(each, np.float32) for block, each in trace.windows.items()}
+    return _bundle({"picture": trace.picture, **windows})
+
+
+def _thumbnails(trace: Trace, block: str, heads: int) -> NDArray[np.uint8]:
+    pooled = [_pooled(trace.head(block, head).weights) for head in range(heads)]
+    return np.rint(np.clip(np.stack(pooled), 0, 1) * 255).astype(np.uint8)
+
+
+def _pooled(weights: NDArray) -> NDArray:
+    """At most `THUMBNAIL` rows and columns, each the largest of those it stands for."""
+    for axis in (0, 1):
+        size = weights.shape[axis]
+        if size > THUMBNAIL:
+            starts = np.linspace(0, size, THUMBNAIL, endpoint=False).astype(int)
+            weights = np.maximum.reduceat(weights, starts, axis=axis)
+    return weights
 
 
 def _bundle(arrays: Mapping[str, NDArray]) -> bytes:
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-
-
-def _unknown(trace: Trace) -> list[str]:
-    """The typed words that the model does not know, each once."""
-    typed = (token for tokens in trace.tokens.values() for token in tokens if token.start >= 0)
-    return list(dict.fromkeys(token.text for token in typed if token.unknown))
-
-
-def _untrained(trace: Trace) -> list[str]:
-    """Source and target language, where the model was never trained to translate so; else nothing."""
-    pairs = trace.model.pairs
-    return [] if trace.languages is None or not pairs or trace.languages in pairs else list(trace.languages)
-
-
-def _token(token: Token) -> dict:
-    return {
-        "id": token.id,
-        "text": token.text,
-        "start": token.start,
-        "end": token.end,
-        "unknown": token.unknown,
-        "special": token.special,
-    }
-
-
-def _block(trace: Trace, block: Block) -> BlockEntry:
-    return BlockEntry(
-        name=block.name,
-        kind=block.kind,
-        heads=block.heads,
-        queryStream=block.query_stream,
-        keyStream=block.key_stream,
-        scale=block.scale,
-        errors=[trace.head(block.name, head).error for head in range(block.heads)],
-        guided={
-            str(guided.head): guided.target for guided in trace.model.guided if guided.block == block.name
-        },
-    )

@@ -3,7 +3,7 @@
 Browser, explanations and tests read the same record. A `Plate` is one matrix on the page; its two axes decide what a
 selection highlights in it, so views are linked without code of their own: the same query, key or channel lights up
 wherever that axis occurs. `sources` say which cells one output cell is computed from: an axis that is named is fixed
-to the selection, any other runs over its whole length.
+to the selection, any other runs over its whole length. Which stages a block has is said in `viz/walk.py`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ Axes = tuple[str, str]
 
 @dataclass(frozen=True)
 class Plate:
-    """One matrix of a figure: an array of a bundle, its axes (rows, columns), its colour role and its symbol."""
+    """One matrix of a figure: an array of a bundle, its axes (rows, columns), its colour role and its symbol.
+
+    An `optional` plate is left out where the model has no such array.
+    """
 
     array: str
     bundle: str
     axes: Axes
     role: str
     symbol: str
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Stage:
     """One step of the computation.
 
     `layout`: tokens (a table), stack (one above the other), fan (one in, several out), product (left × top = corner),
-    flow (inputs in a column, an operator, the output). The last plate is the output.
+    flow (inputs in a column, an operator, the output), rotation (before and after, and the score by distance), shared
+    (which heads share keys and values), router (tokens × experts). The last plate is the output.
     """
 
     id: str
@@ -47,20 +52,36 @@ class Stage:
     operators: tuple[str, ...] = ()
 
 
+_GRID = ("query", "key")
+
 _EMBEDDING = Plate("token_embedding", "stream", ("query", "d_model"), "stream", "E")
 _POSITION = Plate("position_encoding", "stream", ("query", "d_model"), "stream", "PE")
+_SEGMENT = Plate("segment_embedding", "stream", ("query", "d_model"), "stream", "Seg", optional=True)
 _SUM = Plate("residual", "stream", ("query", "d_model"), "stream", "X")
-_INPUT = Plate("query_input", "projection", ("query", "d_model"), "stream", "X")
-_KEY_INPUT = Plate("key_input", "projection", ("key", "d_model"), "stream", "H")
+_INPUT = Plate("query_input", "projection", ("query", "d_model"), "stream", "X", optional=True)
+_KEY_INPUT = Plate("key_input", "projection", ("key", "d_model"), "stream", "H", optional=True)
 _QUERY = Plate("query", "head", ("query", "d_head"), "query", "Q")
 _KEY = Plate("key", "head", ("key", "d_head"), "key", "K")
-_VALUE = Plate("value", "head", ("key", "d_head"), "value", "V")
-_PRODUCT = Plate("product", "head", ("query", "key"), "score", "QKᵀ")
-_SCORES = Plate("scores", "head", ("query", "key"), "score", "S")
-_MASK = Plate("mask", "head", ("query", "key"), "mask", "M")
-_MASKED = Plate("masked_scores", "head", ("query", "key"), "score", "S+M")
-_WEIGHTS = Plate("weights", "head", ("query", "key"), "weight", "A")
-_CONTEXT = Plate("context", "head", ("query", "d_head"), "context", "AV")
+_VALUE = Plate("value", "head", ("key", "d_value"), "value", "V")
+_QUERY_MADE = Plate("query_made", "head", ("query", "d_head"), "query", "Q")
+_KEY_MADE = Plate("key_made", "head", ("key", "d_head"), "key", "K")
+_PRODUCT = Plate("product", "head", _GRID, "score", "QKᵀ")
+_SCORES = Plate("scores", "head", _GRID, "score", "S")
+_CAPPED = Plate("capped", "head", _GRID, "score", "S′")
+_BIAS = Plate("bias", "head", _GRID, "score", "B")
+_UNMASKED = Plate("unmasked", "head", _GRID, "score", "S")
+_PATTERN = Plate("mask_pattern", "mask", _GRID, "mask", "P")
+_PADDING = Plate("mask_padding", "mask", _GRID, "mask", "pad", optional=True)
+_SHIFT = Plate("mask_shift", "mask", _GRID, "mask", "shift", optional=True)
+_MASK = Plate("mask", "head", _GRID, "mask", "M")
+_MASKED = Plate("masked_scores", "head", _GRID, "score", "S+M")
+_WEIGHTS = Plate("weights", "head", _GRID, "weight", "A")
+_SINK = Plate("sink", "head", ("query", "one"), "weight", "sink")
+_CONTEXT = Plate("context", "head", ("query", "d_value"), "context", "AV")
+_ROUTER = Plate("router", "router", ("query", "expert"), "weight", "G")
+_CHANCES = Plate("router_probabilities", "router", ("query", "expert"), "weight", "p", optional=True)
+
+_CELL = ("query", "key")
 
 STAGES: tuple[Stage, ...] = (
     Stage("tokens", "tokens", ()),
@@ -68,35 +89,61 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "position",
         "stack",
-        (_EMBEDDING, _POSITION, _SUM),
-        (Source("token_embedding", ("query", "d_model")), Source("position_encoding", ("query", "d_model"))),
-        ("+", "="),
+        (_EMBEDDING, _POSITION, _SEGMENT, _SUM),
+        tuple(
+            Source(array, ("query", "d_model"))
+            for array in (_EMBEDDING.array, _POSITION.array, _SEGMENT.array)
+        ),
+        ("+", "+", "="),
     ),
     Stage(
         "qkv",
         "fan",
-        (_INPUT, _KEY_INPUT, _QUERY, _KEY, _VALUE),
+        (_INPUT, _KEY_INPUT, _QUERY_MADE, _KEY_MADE, _VALUE),
         (Source("query_input", ("query",)), Source("key_input", ("key",))),
     ),
     Stage(
+        "rotation",
+        "rotation",
+        (_QUERY_MADE, _QUERY, _KEY_MADE, _KEY),
+        (Source("query_made", ("query", "d_head")), Source("key_made", ("key", "d_head"))),
+    ),
+    Stage("shared", "shared", (_KEY, _VALUE)),
+    Stage(
         "scores", "product", (_QUERY, _KEY, _PRODUCT), (Source("query", ("query",)), Source("key", ("key",)))
     ),
-    Stage("scale", "flow", (_PRODUCT, _SCORES), (Source("product", ("query", "key")),), ("÷ √d",)),
+    Stage("scale", "flow", (_PRODUCT, _SCORES), (Source("product", _CELL),), ("÷ √d",)),
+    Stage("softcap", "flow", (_SCORES, _CAPPED), (Source("scores", _CELL),), ("c·tanh",)),
+    Stage(
+        "bias", "flow", (_CAPPED, _BIAS, _UNMASKED), (Source("capped", _CELL), Source("bias", _CELL)), ("+",)
+    ),
+    Stage(
+        "mask_parts",
+        "flow",
+        (_PATTERN, _PADDING, _SHIFT, _MASK),
+        tuple(Source(plate.array, _CELL) for plate in (_PATTERN, _PADDING, _SHIFT)),
+        ("∧",),
+    ),
     Stage(
         "mask",
         "flow",
-        (_SCORES, _MASK, _MASKED),
-        (Source("scores", ("query", "key")), Source("mask", ("query", "key"))),
+        (_UNMASKED, _MASK, _MASKED),
+        (Source("unmasked", _CELL), Source("mask", _CELL)),
         ("+",),
     ),
     Stage("softmax", "flow", (_MASKED, _WEIGHTS), (Source("masked_scores", ("query",)),), ("softmax",)),
+    Stage("sink", "flow", (_WEIGHTS, _SINK), (Source("weights", ("query",)),), ("1 − Σ",)),
     Stage(
         "context",
         "product",
         (_WEIGHTS, _VALUE, _CONTEXT),
-        (Source("weights", ("query",)), Source("value", ("d_head",))),
+        (Source("weights", ("query",)), Source("value", ("d_value",))),
     ),
+    Stage("router", "router", (_CHANCES, _ROUTER)),
 )
+
+STANDS_FOR = {"query_made": "query", "key_made": "key", "capped": "scores", "unmasked": "capped"}
+"""What is shown where a model has no such array of its own: the unmasked scores are the scores, without a bias."""
 
 STAGE_IDS = tuple(stage.id for stage in STAGES)
 

@@ -1,6 +1,7 @@
 """Every word the user reads: loads `assets/texts/*.toml` and the glossary, checks them, fills in the facts.
 
     stages.toml     the walk: formula, the same with digits, code, and the words of each stage
+    variants.toml   the same for other models, where they do a stage in another way
     readings.toml   sentences about one result          errors.toml    what to say when something cannot be done
     presets.toml    ready examples                      ui.toml        labels
     glossary.toml   the terms
@@ -21,6 +22,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints
 
+from viz.error_facts import ERROR_FACTS
+from viz.facts import COMMON, LITERALS, MEASURES, ONLY, WORDS
+from viz.inheritance import TextsError, inherited
+
+__all__ = [
+    "ASSETS",
+    "ERROR_FACTS",
+    "TextsError",
+    "load_texts",
+    "placeholders",
+    "read_texts",
+    "render",
+    "spell",
+]
+
 ASSETS = Path(__file__).parents[1] / "assets"
 
 Fact = str | int | float
@@ -28,62 +44,6 @@ T = TypeVar("T")
 
 PLACEHOLDER = re.compile(r"\[\[(\w+)(?::([^\[\]]+))?\]\]")
 FORMAT = re.compile(r"d|\.\d[fe]")
-
-LITERALS = frozenset({"text_literal", "target_literal", "language_literal"})
-"""Facts that are Python source, for code."""
-
-WORDS = LITERALS | {
-    *("model", "block", "stream", "query_token", "key_token", "predicted_token"),
-    *("top_token", "second_token"),
-}
-"""Facts that are words."""
-
-COUNTS = frozenset({
-    *("head", "query", "key", "channel", "pair", "token_id", "largest_dimension"),
-    *("n_query", "n_key", "d_model", "d_head", "vocabulary", "layers", "heads"),
-})  # fmt: skip
-"""Facts that are whole numbers: indices, which count from 0, and sizes."""
-
-MEASURES = frozenset({
-    *("embedding", "table_value", "root_d_model", "position", "sum", "wavelength"),
-    *("query_value", "key_value", "value_value", "product", "largest_product", "root_d_head", "scale", "score"),
-    *("masked_score", "row_max", "shifted", "exponential", "row_sum", "weight", "percent", "context"),
-    *("top_weight", "second_weight", "error", "tolerance"),
-})  # fmt: skip
-"""Facts that are real numbers; `masked_score` and `shifted` are −∞ where attention is forbidden."""
-
-FACTS = WORDS | COUNTS | MEASURES
-"""Everything that a text about a selection may say of it (`viz.steps.facts`)."""
-
-ERROR_FACTS: Mapping[str, frozenset[str]] = {
-    "text_too_long": frozenset({"got", "limit"}),
-    "text_too_large": frozenset({"got", "limit"}),
-    "only_unknown": frozenset({"words"}),
-    "target_too_long": frozenset({"got", "limit"}),
-    "target_only_unknown": frozenset({"words"}),
-    "unknown_model": frozenset({"got", "known"}),
-    "no_network": frozenset({"got"}),
-    "gated": frozenset({"got"}),
-    "needs_remote_code": frozenset({"got"}),
-    "not_safetensors": frozenset({"got"}),
-    "folder_without_config": frozenset({"got"}),
-    "corrupt_checkpoint": frozenset({"got"}),
-    "unknown_architecture": frozenset({"got"}),
-    "no_softmax_attention": frozenset({"got"}),
-    "no_tokenizer": frozenset({"got"}),
-    "unsupported_edit": frozenset({"got", "known"}),
-    "edit_out_of_range": frozenset({"got"}),
-    "bad_request": frozenset({"got"}),
-    "server_busy": frozenset({"limit"}),
-    "url_fixed": frozenset({"what"}),
-    "unknown_words": frozenset({"words"}),
-    "untrained_pair": frozenset({"got"}),
-}
-"""Error id → the facts its message may use; an id that is not here has none."""
-
-
-class TextsError(ValueError):
-    """A text file that lacks something, has too much, or uses a fact that does not exist."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +175,7 @@ def load_texts() -> Texts:
 def read_texts(assets: Path) -> Texts:
     """The texts below a folder, their shape checked but not their facts."""
     return Texts(
-        stages=_tables(Stage, "stages", _toml(assets / "texts" / "stages.toml")),
+        stages=_tables(Stage, "stages", _stages(assets / "texts")),
         readings=_tables(Sentence, "readings", _toml(assets / "texts" / "readings.toml")),
         errors=_tables(Message, "errors", _toml(assets / "texts" / "errors.toml")),
         presets=_list(Preset, "presets", _toml(assets / "texts" / "presets.toml")["preset"]),
@@ -269,7 +229,11 @@ def faults(texts: Texts) -> list[str]:
 def _known(place: str) -> frozenset[str] | None:
     """The facts that a text at this place may use; None where the page decides."""
     kind, _, id = place.partition(".")
-    per_kind = {"stages": FACTS, "readings": FACTS - LITERALS, "errors": ERROR_FACTS.get(id, frozenset())}
+    per_kind = {
+        "stages": COMMON | ONLY.get(id, frozenset()),
+        "readings": COMMON - LITERALS,
+        "errors": ERROR_FACTS.get(id, frozenset()),
+    }
     return None if kind == "ui" else per_kind.get(kind, frozenset())
 
 
@@ -301,6 +265,14 @@ def _strings(value: Any) -> Iterator[str]:
     elif isinstance(value, dict):
         for inner in value.values():
             yield from _strings(inner)
+
+
+def _stages(folder: Path) -> dict[str, Any]:
+    """The stages of the built-in walk and their variants."""
+    stages, variants = (_toml(folder / file) for file in ("stages.toml", "variants.toml"))
+    if twice := stages.keys() & variants.keys():
+        raise TextsError(f"stages.{min(twice)}: there are two")
+    return inherited(stages | variants, "stages")
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 // @ts-check
 /** The page's address: everything in view is in it, and opening it restores exactly that. */
 
-const TEXTS = ["model", "text", "target", "to", "lang", "block", "stage", "depth"];
-const NUMBERS = ["head", "query", "key", "channel", "dimension"];
+const TEXTS = ["model", "dtype", "text", "target", "to", "image", "lang", "block", "stage", "depth"];
+const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert"];
 
 /** What the address says; only what is there. @returns {Record<string, any>} */
 export function read() {
@@ -24,7 +24,7 @@ export function link(store) {
   /** @type {Record<string, any>} */
   const said = { ...request, to: request.language, language: null, lang, ...selection };
   for (const name of [...TEXTS, ...NUMBERS]) {
-    if (said[name] == null || said[name] === "") address.searchParams.delete(name);
+    if (said[name] == null || said[name] === "" || (name === "expert" && !said[name])) address.searchParams.delete(name);
     else address.searchParams.set(name, String(said[name]));
   }
   return address;
@@ -74,10 +74,22 @@ export function nearest(asked, run, config, fallback) {
     head: oneOf("head", upTo(block.heads)),
     query: oneOf("query", upTo(run.tokens[block.queryStream].length)),
     key: oneOf("key", upTo(run.tokens[block.keyStream].length)),
-    channel: oneOf("channel", upTo(run.model.d_head)),
-    dimension: oneOf("dimension", upTo(run.model.d_model)),
-    stage: oneOf("stage", config.stages.map((/** @type {any} */ s) => s.id)),
+    channel: oneOf("channel", upTo(Math.max(block.dHead, block.dValue))),
+    dimension: oneOf("dimension", upTo(run.model.d_model || 1)),
+    expert: oneOf("expert", upTo(run.model.experts || 1)),
+    stage: stageOf(asked.stage ?? fallback.stage, block, config, wrong),
     depth: oneOf("depth", ["words", "maths", "code"]),
   };
   return { selection, wrong };
+}
+
+/**
+ * A stage that a block has: the one wanted, or the last one before it.
+ * @param {string} wanted @param {any} block @param {any} config @param {string[]} [wrong] where an unknown stage is noted
+ */
+export function stageOf(wanted, block, config, wrong = []) {
+  const ids = config.stages.map((/** @type {any} */ stage) => stage.id);
+  const at = ids.indexOf(wanted);
+  if (at < 0) wrong.push("stage");
+  return ids.slice(0, at + 1).reverse().find((/** @type {string} */ id) => id in block.stages) ?? "tokens";
 }

@@ -2,7 +2,7 @@
 /** Colour ramps, made from the palette that Python sends. */
 
 /** @param {string} hex @returns {number[]} */
-const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+export const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
 /** @param {number[]} a @param {number[]} b @param {number} t */
 const mix = (a, b, t) => a.map((from, i) => Math.round(from + (b[i] - from) * t));
@@ -14,6 +14,8 @@ export class Colors {
     this.dark = dark;
     /** @type {Map<string, string[]>} */
     this.ramps = new Map();
+    /** @type {Map<string, Uint8Array>} */
+    this.packed = new Map();
   }
 
   /** 256 colours of a role: weights from 0 to 1, anything else from −1 to 1. @param {string} role */
@@ -30,6 +32,15 @@ export class Colors {
     });
     this.ramps.set(role, ramp);
     return ramp;
+  }
+
+  /** The same ramp as bytes, three a colour, for matrices of many cells. @param {string} role */
+  bytes(role) {
+    const known = this.packed.get(role);
+    if (known) return known;
+    const bytes = Uint8Array.from(this.ramp(role).flatMap((colour) => (colour.match(/\d+/g) ?? []).map(Number)));
+    this.packed.set(role, bytes);
+    return bytes;
   }
 
   /** The colour of a value. @param {string} role @param {number} value @param {number} limit */

@@ -1,5 +1,5 @@
 // @ts-check
-/** The top of the page: title, model, language, theme, text size, link; the sentence and its examples; messages. */
+/** The top of the page: title, model, language, theme, text size, link; ready examples; messages. */
 
 import { shared } from "./address.js";
 import { h, segmented } from "./dom.js";
@@ -10,24 +10,23 @@ import { filled } from "./words.js";
 export const SIZES = [1, 1.25, 1.5];
 
 export class TopBar {
-  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {{run: (request: any) => void, dialog: (id: string) => void}} actions */
+  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {{run: (request: any) => void, dialog: (id: string) => void, models: import("./models.js").Models}} actions */
   constructor(element, store, words, actions) {
-    Object.assign(this, { actions });
     this.element = element;
     this.store = store;
     this.words = words;
     this.actions = actions;
-    store.on(["lang", "theme", "textSize", "run", "request"], () => this.draw());
+    store.on(["lang", "theme", "textSize", "run", "request", "models", "opening"], () => this.draw());
   }
 
   draw() {
     const { store, words } = this;
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.id;
     const inside = this.element.contains(document.activeElement);
-    const { lang, theme, textSize, config, request } = store.state;
+    const { lang, theme, textSize, request } = store.state;
     this.element.replaceChildren(
       h("h1", {}, words.ui("title"), h("small", {}, words.ui("subtitle"))),
-      this.models(config.models, request.model),
+      h("div", { class: "model" }, this.actions.models.progress(), this.actions.models.chooser(request), this.tool("card", "ⓘ", words.ui("card"), () => this.actions.dialog("card"))),
       h("div", { class: "tools" },
         segmented({ label: words.ui("language"), value: lang, options: [{ id: "zh", text: "中文" }, { id: "en", text: "EN" }], onChange: (id) => store.set({ lang: id }) }),
         this.tool("theme", theme === "dark" ? "☀" : "◐", words.ui(theme === "dark" ? "theme_light" : "theme_dark"), () => store.set({ theme: theme === "dark" ? "light" : "dark" })),
@@ -42,13 +41,6 @@ export class TopBar {
     return h("button", { type: "button", class: "tool", title, "aria-label": title, dataset: { id }, on: { click } }, text);
   }
 
-  /** @param {any[]} cards @param {string} chosen */
-  models(cards, chosen) {
-    const options = cards.map(({ name }) => h("option", { value: name, selected: name === chosen }, this.words.ui(`model_${name.replace("/", "_").replaceAll("-", "_")}`)));
-    const select = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": this.words.ui("model"), dataset: { id: "model" }, on: { change: () => this.actions.run({ ...this.store.state.request, model: select.value }) } }, ...options));
-    return h("div", { class: "model" }, select, this.tool("card", "ⓘ", this.words.ui("card"), () => this.actions.dialog("card")));
-  }
-
   /** @param {HTMLElement} button */
   async copy(button) {
     const address = shared(this.store);
@@ -56,63 +48,6 @@ export class TopBar {
     if (!copied) return this.actions.dialog("link");
     button.textContent = this.words.ui("copied");
     setTimeout(() => this.draw(), 1500);
-  }
-}
-
-/** The sentence, its translation, and Run. */
-export class Sentence {
-  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {{run: (request: any) => void, dialog: (id: string) => void}} actions */
-  constructor(element, store, words, actions) {
-    this.element = element;
-    this.store = store;
-    this.words = words;
-    this.actions = actions;
-    this.text = /** @type {HTMLTextAreaElement} */ (h("textarea", { rows: 1, spellcheck: "false", dir: "auto", dataset: { id: "text" }, on: { keydown: (/** @type {KeyboardEvent} */ event) => this.enter(event) } }));
-    this.target = /** @type {HTMLInputElement} */ (h("input", { type: "text", spellcheck: "false", dir: "auto", dataset: { id: "target" }, on: { keydown: (/** @type {KeyboardEvent} */ event) => this.enter(event) } }));
-    this.to = /** @type {HTMLSelectElement} */ (h("select", { dataset: { id: "to" } }));
-    this.go = /** @type {HTMLButtonElement} */ (h("button", { type: "submit", class: "run" }));
-    this.form = h("form", { on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); this.submit(); } } }, this.text, this.to, this.target, this.go);
-    element.append(this.form);
-    store.on(["lang"], () => this.name());
-    store.on(["request"], () => this.fill());
-    store.on(["busy"], () => this.name());
-    this.text.addEventListener("input", () => (this.to.value = ""));
-    this.name();
-    this.fill();
-  }
-
-  /** Enter runs; Shift+Enter makes a new line; an input method's own Enter is left alone. @param {KeyboardEvent} event */
-  enter(event) {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    this.submit();
-  }
-
-  submit() {
-    const { request } = this.store.state;
-    this.actions.run({ model: request.model, text: this.text.value, target: this.target.value.trim() || null, language: this.to.value || null });
-  }
-
-  name() {
-    const { words, store } = this;
-    for (const [field, id] of /** @type {[HTMLElement, string][]} */ ([[this.text, "text"], [this.target, "target"], [this.to, "to"]])) {
-      field.setAttribute("aria-label", words.ui(id));
-      field.title = words.ui(`${id}_title`);
-    }
-    this.text.placeholder = words.ui("text_placeholder");
-    this.target.placeholder = words.ui("target_placeholder");
-    const chosen = this.to.options.length ? this.to.value : store.state.request.language ?? "";
-    this.to.replaceChildren(...["", "fr", "zh", "en"].map((language) => h("option", { value: language }, words.ui(`to_${language || "auto"}`))));
-    this.to.value = chosen;
-    this.go.textContent = words.ui(store.state.busy ? "running" : "run");
-    this.go.setAttribute("aria-busy", String(store.state.busy));
-  }
-
-  fill() {
-    const { text, target, language } = this.store.state.request;
-    this.text.value = text;
-    this.target.value = target ?? "";
-    this.to.value = language ?? "";
   }
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** The server: runs, and the binary bundles of a run by key. */
 
-const SCHEMA = 1;
+const SCHEMA = 2;
 const KEPT = 60;
 
 /** A message for the person: an id of `texts.errors` with its facts. */
@@ -32,7 +32,26 @@ export class Data {
     return (await this.ask(`vocabulary?model=${encodeURIComponent(model)}`)).json();
   }
 
-  /** The manifest of a run. @param {{model: string, text: string, target: string | null, language: string | null}} request */
+  /** What may be opened, and what is open. */
+  async models() {
+    return (await this.ask("models")).json();
+  }
+
+  /** Start to open a model, ask how far it is, or give up. @param {string} path @param {any} [body] */
+  async opening(path, body) {
+    const said = await (await this.ask(path, body === undefined ? {} : { method: "POST", body: JSON.stringify(body) })).json();
+    if (said.error && !said.state) throw new Refusal(said.error, said.facts);
+    return said;
+  }
+
+  /** The name under which the server keeps an image. @param {Blob} file @returns {Promise<string>} */
+  async upload(file) {
+    const said = await (await this.ask("image", { method: "POST", body: file })).json();
+    if (said.error) throw new Refusal(said.error, said.facts);
+    return said.image;
+  }
+
+  /** The manifest of a run. @param {any} request */
   async run(request) {
     const body = JSON.stringify(request);
     const manifest = await (await this.ask("run", { method: "POST", body })).json();

@@ -5,20 +5,22 @@
  */
 
 import { h, sized } from "./dom.js";
-import { cell, largest, products, row, sum } from "./facts.js";
+import { cell, largest, products, row, sum, within } from "./facts.js";
 
 /**
- * A line: which stage it belongs to, its text (an id of `texts.ui`), and the terms it sums, if it sums.
- * @typedef {{id: string, stage?: string, terms?: (arrays: any, at: any, self: boolean) => Terms}} Line
+ * A line: which stage it belongs to, its text (an id of `texts.ui`), the terms it sums, if it sums, and the stage
+ * without which it is left out.
+ * @typedef {{id: string, stage?: string, needs?: string, terms?: (arrays: any, at: any, self: boolean) => Terms}} Line
  * @typedef {{values: number[], role: string, chosen?: number, mask?: boolean[]}} Terms
  */
 
 /** Terms of x · W, column `channel`. @param {string} input @param {string} weight @param {string} part @param {string} role */
 const projected = (input, weight, part, role) => (/** @type {any} */ { projection }, /** @type {any} */ at) => {
-  if (!projection) return { values: [], role };
+  if (!projection?.[weight] || !projection[input]) return { values: [], role };
   const tensor = projection[weight];
   const x = row(projection[input], at[part]);
-  return { values: Array.from(x, (value, i) => value * tensor.data[i * tensor.shape[1] + at.channel]), role };
+  const channel = within(at.channel, tensor);
+  return { values: Array.from(x, (value, i) => value * tensor.data[i * tensor.shape[1] + channel]), role };
 };
 
 /** @param {any} arrays @param {any} at @returns {Terms} */
@@ -27,39 +29,58 @@ const dot = ({ head }, at) => ({ values: products(row(head.query, at.query), row
 /** @param {any} arrays @param {any} at @returns {Terms} */
 const exponentials = ({ head }, at) => {
   const masked = row(head.masked_scores, at.query);
-  const most = Math.max(...masked);
-  return { values: Array.from(masked, (score) => Math.exp(score - most)), role: "score", chosen: at.key };
+  const most = Math.max(...masked, head.sink_score?.data[0] ?? -Infinity);
+  return { values: Array.from(masked, (score) => (most > -Infinity ? Math.exp(score - most) : 0)), role: "score", chosen: at.key };
 };
 
 /** @param {any} arrays @param {any} at @returns {Terms} */
 const weighted = ({ head }, at) => ({
-  values: Array.from(row(head.weights, at.query), (weight, k) => weight * cell(head.value, k, at.channel)), role: "value", chosen: at.key,
+  values: Array.from(row(head.weights, at.query), (weight, k) => weight * cell(head.value, k, within(at.channel, head.value))), role: "value", chosen: at.key,
 });
 
 /** @type {Line[]} */
 const ATTENTION = [
   { id: "line_product", stage: "scores", terms: dot },
   { id: "line_scale", stage: "scale" },
-  { id: "line_bias", stage: "mask" },
+  { id: "line_cap", stage: "softcap", needs: "softcap" },
+  { id: "line_bias", stage: "bias" },
   { id: "line_mask", stage: "mask" },
   { id: "line_max", stage: "softmax" },
   { id: "line_exp", stage: "softmax" },
   { id: "line_sum", stage: "softmax", terms: exponentials },
   { id: "line_weight", stage: "softmax" },
+  { id: "line_sink", stage: "sink", needs: "sink" },
   { id: "line_context", stage: "context", terms: weighted },
 ];
 
-/** @type {Record<string, Line[]>} */
+/** The lines of the stages around attention, by the id of the text that tells the stage. @type {Record<string, Line[]>} */
 const LINES = {
   tokens: [{ id: "line_token" }],
+  tokens_pieces: [{ id: "line_token" }],
+  tokens_patches: [{ id: "line_patch" }],
   embedding: [{ id: "line_table" }, { id: "line_embedding" }],
+  embedding_plain: [{ id: "line_row" }],
+  tokens_numbered: [{ id: "line_token" }],
+  embedding_numbered: [{ id: "line_patch_vector" }],
+  embedding_patches: [{ id: "line_patch_vector" }],
   position: [{ id: "line_embedding_short" }, { id: "line_angle" }, { id: "line_position" }, { id: "line_input" }],
+  position_learned: [{ id: "line_embedding_short" }, { id: "line_place" }, { id: "line_input" }],
+  position_fixed: [{ id: "line_embedding_short" }, { id: "line_place" }, { id: "line_input" }],
+  position_norm: [{ id: "line_embedding_short" }, { id: "line_place" }, { id: "line_segment" }, { id: "line_normed" }],
+  qkv_several: [{ id: "line_made_query" }, { id: "line_made_key" }, { id: "line_made_value" }],
+  rotation: [{ id: "line_turn_angle" }, { id: "line_turn" }, { id: "line_turn_products" }],
+  rotation_grid: [{ id: "line_turn_grid" }, { id: "line_turn" }, { id: "line_turn_products" }],
+  shared: [{ id: "line_shared" }],
+  mask_parts: [{ id: "line_parts" }],
+  router: [{ id: "line_router" }, { id: "line_router_top" }],
+  router_plain: [{ id: "line_router_plain" }, { id: "line_router_top" }],
   qkv: [
     { id: "line_query", terms: projected("query_input", "query_weight", "query", "query") },
     { id: "line_key", terms: projected("key_input", "key_weight", "key", "key") },
     { id: "line_value", terms: projected("key_input", "value_weight", "key", "value") },
   ],
 };
+LINES.qkv_shared = LINES.qkv;
 
 export class Derivation {
   /** @param {import("./store.js").Store} store @param {import("./words.js").Words} words */
@@ -73,9 +94,10 @@ export class Derivation {
 
   /** Build the lines of a stage. @param {string} stage */
   build(stage) {
-    const lines = LINES[stage] ?? ATTENTION;
-    const at = ATTENTION.reduce((last, line, i) => (line.stage === stage ? i : last), -1);
-    this.lines = lines.map((line, i) => this.line(line, LINES[stage] || line.stage === stage ? "now" : i < at ? "before" : "after"));
+    const own = LINES[this.store.told(stage)];
+    const lines = own ?? ATTENTION.filter((line) => !line.needs || line.needs in this.store.block.stages);
+    const at = lines.reduce((last, line, i) => (line.stage === stage ? i : last), -1);
+    this.lines = lines.map((line, i) => this.line(line, own || line.stage === stage ? "now" : i < at ? "before" : "after"));
   }
 
   /** @param {Line} line @param {string} when */
@@ -106,7 +128,12 @@ export class Derivation {
 
   /** A line reads differently for a forbidden cell. @param {Line} line @param {Record<string, any>} facts */
   variant(line, facts) {
-    const odd = { line_mask: !facts.may, line_angle: facts.channel % 2 === 1 }[line.id];
+    const { stages } = this.store.block;
+    const odd = {
+      line_mask: !facts.may, line_angle: facts.channel % 2 === 1, line_bias: "bias" in stages, line_sum: "sink" in stages,
+      line_turn: facts.channel === facts.second_channel, line_scale: stages.scale !== "scale",
+      line_parts: !facts.may,
+    }[line.id];
     return odd ? `${line.id}_other` : line.id;
   }
 
@@ -114,7 +141,8 @@ export class Derivation {
   told(line, terms, at) {
     const first = largest(terms.values);
     const { projection } = this.store.state.arrays;
-    const bias = projection && line.id.match(/^line_(query|key|value)$/) ? projection[`${line.id.slice(5)}_bias`].data[at.channel] : 0;
+    const offsets = line.id.match(/^line_(query|key|value)$/) ? projection?.[`${line.id.slice(5)}_bias`] : null;
+    const bias = offsets ? offsets.data[Math.min(at.channel, offsets.data.length - 1)] : 0;
     const total = sum(terms.values);
     const { head } = this.store.state.arrays;
     const operands = line.id === "line_product" ? { first_query: cell(head.query, at.query, first), first_key: cell(head.key, at.key, first) } : {};

@@ -1,5 +1,5 @@
 // @ts-check
-/** Dialogs: the proof, the model card, the vocabulary, the link, and help. */
+/** Dialogs: the proof, the model card, another model, the vocabulary, the link, and help. */
 
 import { shared } from "./address.js";
 import { h } from "./dom.js";
@@ -9,11 +9,13 @@ import { filled, formatted, prose } from "./words.js";
 /** @typedef {import("./store.js").Store} Store @typedef {import("./words.js").Words} Words */
 
 export class Dialogs {
-  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {import("./data.js").Data} data */
-  constructor(element, store, words, data) {
+  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {import("./data.js").Data} data @param {import("./models.js").Models} models */
+  constructor(element, store, words, data, models) {
     this.store = store;
     this.words = words;
     this.data = data;
+    this.models = models;
+    models.dialog = () => models.actions.tried(() => this.open("another"));
     this.dialog = /** @type {HTMLDialogElement} */ (h("dialog", { class: "dialog" }));
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
     element.append(this.dialog);
@@ -33,31 +35,47 @@ export class Dialogs {
   }
 
   /** What the badge compared, and the same for every head. */
-  proof() {
+  async proof() {
     const { words, store } = this;
-    const { run, selection } = store.state;
-    const error = store.block.errors[selection.head];
-    const said = words.of("readings", error <= run.tolerance ? "proof" : "proof_failed").text;
-    const rows = run.blocks.map((/** @type {any} */ block) => h("tr", {}, h("th", { scope: "row" }, words.block(block.name)),
-      ...block.errors.map((/** @type {number} */ each) => h("td", { class: each <= run.tolerance ? "good" : "bad" }, formatted(each, ".1e")))));
-    const heads = Array.from({ length: run.model.heads }, (_, head) => h("th", { scope: "col" }, words.ui("head_n", { head })));
-    return [h("p", {}, filled(said, facts(store))), h("table", {}, h("caption", {}, words.ui("proof_all")), h("thead", {}, h("tr", {}, h("td", {}), ...heads)), h("tbody", {}, ...rows))];
+    const { run, arrays } = store.state;
+    const proofs = await this.data.bundle(run.key, "proofs");
+    const said = words.of("readings", arrays.head.error.data[1] ? "proof" : "proof_failed").text;
+    const cells = (/** @type {string} */ block) => Array.from(proofs[`error:${block}`].data, (error, head) => h("td", { class: proofs[`proved:${block}`].data[head] ? "good" : "bad" }, formatted(error, ".1e")));
+    const rows = run.blocks.map((/** @type {any} */ block) => h("tr", {}, h("th", { scope: "row" }, words.block(block.name)), ...cells(block.name)));
+    const most = Math.max(...run.blocks.map((/** @type {any} */ block) => block.heads));
+    const heads = Array.from({ length: most }, (_, head) => h("th", { scope: "col" }, words.ui("head_n", { head })));
+    return [h("p", {}, filled(said, facts(store))), h("table", { class: "proofs" }, h("caption", {}, words.ui("proof_all")), h("thead", {}, h("tr", {}, h("td", {}), ...heads)), h("tbody", {}, ...rows))];
+  }
+
+  /** Another model: a hub id or a folder. */
+  async another() {
+    return this.models.content();
   }
 
   /** What the model is, counted from the loaded model. */
   card() {
     const { words, store } = this;
     const card = store.state.run?.model ?? store.state.config.models[0];
-    const sizes = ["architecture", "kind", "parameters", "layers", "heads", "d_model", "d_head", "d_hidden", "vocabulary", "context_length", "positions", "dtype", "revision"];
-    const rows = sizes.map((name) => h("tr", {}, h("th", { scope: "row" }, words.ui(`card_${name}`)), h("td", {}, typeof card[name] === "number" ? card[name].toLocaleString("en") : this.value(name, card[name]))));
+    const sizes = ["architecture", "kind", "parameters", "memory", "layers", "heads", "kv_heads", "d_model", "d_head", "d_hidden", "experts", "vocabulary", "context_length", "positions", "routes", "without", "dtype", "device", "revision"];
+    const shown = sizes.filter((name) => (Array.isArray(card[name]) ? card[name].length : card[name]));
+    const rows = shown.map((name) => h("tr", {}, h("th", { scope: "row" }, words.ui(`card_${name}`)), h("td", {}, this.value(name, card))));
     const guided = card.guided.map((/** @type {any} */ head) => h("li", {}, `${words.block(head.block)} · ${words.ui("head_n", { head: head.head })} · ${words.ui(`guided_${head.target}`)}`));
-    const note = guided.length ? [h("p", {}, words.ui("card_guided")), h("ul", {}, ...guided)] : [h("p", {}, words.of("readings", "plain_note").text)];
-    return [h("p", {}, words.ui(`about_${card.name.replace("/", "_").replaceAll("-", "_")}`)), h("table", { class: "card" }, h("tbody", {}, ...rows)), ...note];
+    const plain = card.pairs.length ? [h("p", {}, words.of("readings", "plain_note").text)] : [];
+    const note = guided.length ? [h("p", {}, words.ui("card_guided")), h("ul", {}, ...guided)] : plain;
+    const about = card.pairs.length ? words.ui(`about_${card.name.replace("/", "_").replaceAll("-", "_")}`) : card.name;
+    return [h("p", {}, about), h("table", { class: "card" }, h("tbody", {}, ...rows)), ...note];
   }
 
-  /** A word of the card in this language, where it has one. @param {string} name @param {string} value */
-  value(name, value) {
-    return ["kind", "positions"].includes(name) ? this.words.ui(`value_${value.replaceAll("-", "_")}`) : value;
+  /** An entry of the card for people. @param {string} name @param {any} card */
+  value(name, card) {
+    const value = card[name];
+    if (name === "memory") return `${formatted(value / 2 ** 20, ".1f")} MiB`;
+    if (name === "experts") return this.words.ui("card_experts_of", { experts: value, chosen: card.experts_chosen });
+    if (name === "without") return value.join(", ");
+    if (typeof value === "number") return value.toLocaleString("en");
+    const words = Array.isArray(value) ? value : String(value).split(/,\s*/);
+    if (!["kind", "positions", "routes"].includes(name)) return value;
+    return words.map((word) => { const id = `value_${word.replaceAll(/[-+]/g, "_")}`; return id in this.words.texts.ui ? this.words.ui(id) : word; }).join(" · ");
   }
 
   /** Every word the model knows; a click puts it into the sentence. */

@@ -3,13 +3,14 @@
 
 import { Derivation } from "./derivation.js";
 import { h, segmented } from "./dom.js";
-import { facts as factsOf, reading } from "./facts.js";
+import { facts as factsOf } from "./facts.js";
+import { cellReading, reading } from "./readings.js";
 import { filled, formatted, formula, prose } from "./words.js";
 
 /** @typedef {import("./words.js").Living} Living */
 
-/** Stages before any query has met a key: there is no attention to read yet. */
-const BEFORE = ["tokens", "embedding", "position", "qkv"];
+/** Stages in which no query meets a key: there is no attention to read. */
+const WITHOUT = ["tokens", "embedding", "position", "qkv", "rotation", "shared", "mask_parts", "router"];
 
 export class Explanation {
   /**
@@ -29,7 +30,7 @@ export class Explanation {
     this.living = [];
     /** @type {Map<string, Living>} */
     this.sayings = new Map();
-    store.on(["arrays", "projection", "lang", "run", "textSize", "colors"], () => this.build());
+    store.on(["arrays", "lang", "run", "textSize", "colors"], () => this.build());
     store.on(["selection"], () => (this.shape() === this.built ? this.update() : this.build()));
     store.on(["hover", "pinned"], () => this.update());
   }
@@ -43,14 +44,14 @@ export class Explanation {
   build() {
     const { state } = this.store;
     if (!state.run || !state.arrays.head) return;
-    const text = this.words.of("stages", state.selection.stage);
+    const text = this.words.of("stages", this.store.told(state.selection.stage));
     this.living = [];
     this.sayings = new Map();
     this.reading = h("div", { class: "reading" });
     this.cell = h("div", { class: "cell-line" });
     this.derivation.show(state.selection.stage);
     const parts = { words: [this.prose(text.words)], maths: [...this.formulas(text), this.prose(text.maths)], code: [this.code(text)] };
-    const attends = !BEFORE.includes(state.selection.stage);
+    const attends = !WITHOUT.includes(state.selection.stage);
     this.reading.hidden = this.cell.hidden = !attends;
     this.body.replaceChildren(...[this.head(text), this.reading, ...parts[/** @type {"words"} */ (state.selection.depth)],
       this.title(), this.cell, this.derivation.element, this.foot()].filter((node) => node !== null));
@@ -94,7 +95,7 @@ export class Explanation {
     const result = h("p", { class: "result" });
     const copy = h("button", { type: "button", class: "quiet", on: { click: () => navigator.clipboard?.writeText(pre.textContent ?? "").then(() => (copy.textContent = this.words.ui("copied"))) } }, this.words.ui("copy"));
     this.living.push({ node: pre, update: (facts) => {
-      /** @type {HTMLElement} */ (pre.firstChild).textContent = filled(text.code.trim(), facts);
+      /** @type {HTMLElement} */ (pre.firstChild).textContent = filled((text.code ?? "").trim(), facts);
       result.textContent = `→ ${formatted(facts[text.code_result], Number.isInteger(facts[text.code_result]) ? "" : ".4f")}`;
     } });
     return h("div", { class: "code" }, copy, pre, result);
@@ -103,8 +104,8 @@ export class Explanation {
   /** The proof: how far the weights and values shown are from what the model computed. */
   badge() {
     const { words, store } = this;
-    const error = store.block.errors[store.state.selection.head];
-    const good = error <= store.state.run.tolerance;
+    const [error, proved] = store.state.arrays.head.error.data;
+    const good = Boolean(proved);
     return h("button", {
       type: "button", class: `badge ${good ? "good" : "bad"}`, title: words.of("readings", "proof_title").text, on: { click: () => this.openDialog("proof") },
     }, words.ui(good ? "badge_good" : "badge_bad", { error }));
@@ -120,8 +121,11 @@ export class Explanation {
   foot() {
     const { words, store } = this;
     const guided = store.block.guided[store.state.selection.head];
-    const note = guided ? `guided_${guided}` : store.state.run.model.guided.length ? "" : "plain_note";
-    return note ? h("p", { class: "note" }, words.of("readings", note).text) : null;
+    const { guided: any, pairs } = store.state.run.model;
+    const note = guided ? `guided_${guided}` : any.length || !pairs.length ? "" : "plain_note";
+    const { route } = store.block;
+    const notes = [note, route === "builtin" ? "" : `route_${route}`].filter(Boolean);
+    return notes.length ? h("div", {}, ...notes.map((id) => h("p", { class: "note", dataset: { note: id } }, words.of("readings", id).text))) : null;
   }
 
   /** A reading with its facts; its nodes are made once and kept. @param {HTMLElement} element @param {string} id @param {any} facts */
@@ -139,8 +143,8 @@ export class Explanation {
     if (!state.run || !state.arrays.head || !this.reading || !this.cell) return;
     const facts = factsOf(this.store);
     for (const living of this.living) living.update(facts);
-    this.say(this.reading, reading(this.store.block, facts), facts);
-    this.say(this.cell, facts.may ? "cell" : "cell_masked", facts);
+    this.say(this.reading, reading(this.store, facts), facts);
+    this.say(this.cell, cellReading(this.store, facts), facts);
     this.derivation.update(facts);
     if (this.pin) this.pin.hidden = !state.pinned;
     clearTimeout(this.timer);

@@ -3,7 +3,9 @@
 
 import { calm, fitted, h, sized } from "./dom.js";
 import { drawBar, drawPlate, limitOf, NUMBERS, valueAt } from "./plate.js";
+import { drawRotation } from "./rotation.js";
 import { build } from "./scenes.js";
+import { sharedHeads } from "./shared.js";
 import { PART } from "./store.js";
 import { tokenTable } from "./strips.js";
 import { formatted } from "./words.js";
@@ -35,7 +37,7 @@ export class Figure {
     over.addEventListener("pointerleave", () => this.leave());
     over.addEventListener("click", (event) => this.pin(event));
     for (const part of [over, this.table]) part.addEventListener("keydown", (event) => this.key(event));
-    store.on(["arrays", "colors", "lang", "textSize", "projection", "run"], () => this.draw());
+    store.on(["arrays", "colors", "lang", "textSize", "run", "thumbnails"], () => this.draw());
     let shown = "";
     store.on(["selection"], () => {
       const { stage, block, head } = store.state.selection;
@@ -58,12 +60,12 @@ export class Figure {
   draw() {
     const { state } = this.store;
     if (!state.run || !state.arrays.head) return;
-    const tokens = state.selection.stage === "tokens";
+    const panel = { tokens: tokenTable, shared: sharedHeads }[/** @type {"tokens"} */ (this.store.stage.layout)];
     const focused = this.element.contains(document.activeElement);
-    this.stage.hidden = tokens;
-    this.table.hidden = !tokens;
-    if (focused) (tokens ? this.table : this.over).focus({ preventScroll: true });
-    if (tokens) return this.table.replaceChildren(tokenTable(this.store, this.words));
+    this.stage.hidden = Boolean(panel);
+    this.table.hidden = !panel;
+    if (focused) (panel ? this.table : this.over).focus({ preventScroll: true });
+    if (panel) return this.table.replaceChildren(panel(this.store, this.words));
     if (!this.ready()) return;
     const stage = `${state.selection.stage} ${state.run.key}`;
     if (stage !== this.drawn && this.drawn && !calm()) this.base.animate([{ opacity: 0.25 }, { opacity: 1 }], { duration: 180, easing: "ease-out" });
@@ -76,31 +78,50 @@ export class Figure {
 
   /** Whether every array of the stage is here. */
   ready() {
-    return this.store.stage.plates.every((/** @type {any} */ plate) => this.store.state.arrays[plate.bundle]?.[plate.array]);
+    const { arrays } = this.store.state;
+    return this.store.stage.plates.every((/** @type {any} */ plate) => arrays[plate.bundle] && (plate.optional || arrays[plate.bundle][plate.array]));
   }
 
   /** @returns {import("./scenes.js").Room} */
   room() {
     const { store, words } = this;
     const { state } = store;
-    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "head"].map((name) => state.arrays[name] ?? {})));
+    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "head"].map((name) => state.arrays[name] ?? {})));
+    const { stage } = store;
     const pen = /** @type {CanvasRenderingContext2D} */ (this.base.getContext("2d"));
     const font = 12.5 * state.textSize;
     return {
-      stage: store.stage, width: this.element.clientWidth - 8, height: this.height(), font,
+      stage: { ...stage, plates: stage.plates.filter((/** @type {any} */ plate) => bundles[plate.array]) }, told: store.told(stage.id), operator: this.operator(), width: this.element.clientWidth - 8, height: this.height(), font,
       self: store.block.kind === "self",
       tensor: (array) => bundles[array],
-      masked: (array) => this.masking(array, bundles.mask),
+      masked: (array) => this.masking(array, array.startsWith("mask_") ? bundles[array] : bundles.mask),
       names: (axis) => this.names(axis),
-      word: (id) => words.ui(id),
+      word: (id) => words.ui(id), array: (name) => this.array(name),
       measure: (text, size) => { pen.font = `${size}px ${NUMBERS}`; return pen.measureText(text).width; },
-      limit: (array, role) => limitOf(role, bundles[array === "masked_scores" ? "scores" : array]),
+      limit: (array, role) => limitOf(role, bundles[array === "masked_scores" ? "unmasked" : array]),
     };
+  }
+
+  /** What an array is called: the built-in model scales its embeddings, and BERT's sum passes a norm. @param {string} name */
+  array(name) {
+    const { route, stages } = this.store.block;
+    if (name === "residual" && stages.position === "position_norm") return this.words.ui("array_residual_norm");
+    return this.words.ui(name === "token_embedding" && route !== "builtin" ? "array_token_embedding_any" : `array_${name}`);
+  }
+
+  /** What stands before the output: the stage's own sign, or what this model really does. */
+  operator() {
+    const { operators, id } = this.store.stage;
+    const { scale, softcap } = this.store.block;
+    const told = this.store.told(id);
+    if (told === "scale_none" || told === "scale_other") return `× ${formatted(scale, scale === 1 ? "" : ".4f")}`;
+    if (id === "softcap") return `${softcap} · tanh(s ÷ ${softcap})`;
+    return told === "position_norm" ? "norm" : operators[operators.length - 1] ?? "";
   }
 
   /** Arrays after the mask hide forbidden cells; the raw scores do not know them yet. @param {string} array @param {any} mask */
   masking(array, mask) {
-    if (!["mask", "masked_scores", "weights"].includes(array)) return null;
+    if (!["mask", "masked_scores", "weights"].includes(array) && !array.startsWith("mask_")) return null;
     return (/** @type {number} */ q, /** @type {number} */ k) => !mask.data[q * mask.shape[1] + k];
   }
 
@@ -115,8 +136,10 @@ export class Figure {
     const { store } = this;
     const { block } = store;
     if (axis === "key") return store.tokens(block.keyStream).map((token) => token.text);
+    if (axis === "expert") return Array.from({ length: store.length("expert") }, (_, i) => String(i));
     if (axis !== "query") return [];
-    return store.tokens(block.queryStream).map((token, i) => store.label(block.queryStream, i));
+    const attends = ["product", "flow"].includes(store.stage.layout); // before that a row predicts nothing yet
+    return store.tokens(block.queryStream).map((token, i) => (attends ? store.label(block.queryStream, i) : token.text));
   }
 
   /** @param {Scene} scene */
@@ -126,7 +149,7 @@ export class Figure {
     sized(this.over, scene.width, scene.height);
     for (const plate of scene.plates) if (!plate.hidden) drawPlate(pen, plate, colors);
     for (const bar of scene.bars) drawBar(pen, bar.plate, colors, { ...bar, font: 12.5 * textSize });
-    for (const label of scene.labels) this.label(pen, label, colors.palette.ink, null);
+    for (const label of scene.labels) if (!label.quiet) this.label(pen, label, colors.palette.ink, null);
     for (const { text, x, y, align, role, size } of scene.captions) {
       pen.font = `${size}px ${NUMBERS}`;
       pen.fillStyle = colors.palette[`${role === "context" ? "value" : role === "score" ? "weight" : role}_text`] ?? colors.palette[role] ?? colors.palette.muted;
@@ -173,9 +196,10 @@ export class Figure {
       outline(pen, plate, at, axes, palette, plate.output || plate.array in fixed);
     }
     if (scene.guides) guides(pen, scene, at, palette);
+    if (scene.area) drawRotation(pen, scene.area, store, this.words);
     for (const label of scene.labels) {
       if (label.index !== /** @type {any} */ (at)[PART[/** @type {"query"} */ (label.axis)]]) continue;
-      this.label(pen, label, palette.on_role, label.axis === "query" ? palette.query_text : palette.key_text);
+      this.label(pen, label, palette.on_role, label.axis === "key" ? palette.key_text : label.axis === "query" ? palette.query_text : palette.weight_text);
     }
   }
 
@@ -188,6 +212,7 @@ export class Figure {
       if (!plate.hidden && c >= 0 && r >= 0 && c < plate.cols && r < plate.rows) return { plate, r, c, x, y };
     }
     for (const label of this.scene?.labels ?? []) {
+      if (label.quiet) continue;
       const near = label.side === "top" ? Math.abs(x - label.x) < 14 && y < label.y + 4 && y > label.y - 60
         : Math.abs(y - label.y) < label.height / 2 && (label.side === "left" ? x < label.x && x > label.x - label.width : x > label.x && x < label.x + label.width);
       if (near) return { label, x, y };
@@ -198,8 +223,8 @@ export class Figure {
   /** @param {any} hit @returns {import("./store.js").Cell} */
   cell(hit) {
     if (hit.label) return { [PART[/** @type {"query"} */ (hit.label.axis)]]: hit.label.index };
-    const { axes } = hit.plate;
-    return { [PART[/** @type {"query"} */ (axes[0])]]: hit.r, [PART[/** @type {"query"} */ (axes[1])]]: hit.c };
+    const parts = hit.plate.axes.map((/** @type {"query"} */ axis, /** @type {number} */ i) => [PART[axis], i ? hit.c : hit.r]);
+    return Object.fromEntries(parts.filter((/** @type {any[]} */ [part]) => part));
   }
 
   /** @param {PointerEvent} event */
@@ -218,8 +243,8 @@ export class Figure {
   show({ plate, r, c, x, y }) {
     const [rowName, columnName] = [this.name(plate.axes[0], r), this.name(plate.axes[1], c)];
     const masked = plate.masked?.(r, c);
-    const value = plate.array === "mask" ? this.words.ui(masked ? "mask_no" : "mask_yes") : formatted(masked ? -Infinity : valueAt(plate, r, c), ".4f");
-    this.tip.textContent = `${rowName} · ${columnName}\n${this.words.ui(`array_${plate.array}`)} ${plate.array === "weights" && masked ? "0 (−∞)" : value}`;
+    const value = plate.role === "mask" ? this.words.ui(masked ? "mask_no" : "mask_yes") : formatted(masked ? -Infinity : valueAt(plate, r, c), ".4f");
+    this.tip.textContent = `${rowName} · ${columnName}\n${this.array(plate.array)} ${plate.array === "weights" && masked ? "0 (−∞)" : value}`;
     this.tip.hidden = false;
     const left = Math.min(x + 14, (this.scene?.width ?? 0) - this.tip.offsetWidth - 4);
     this.tip.style.transform = `translate(${Math.max(0, left)}px, ${y + 18}px)`;
@@ -228,7 +253,7 @@ export class Figure {
   /** @param {string} axis @param {number} index */
   name(axis, index) {
     if (axis === "query" || axis === "key") return `“${this.store.tokens(this.store.block[`${axis}Stream`])[index]?.text}”`;
-    return this.words.ui("dimension", { index });
+    return axis === "one" ? "" : this.words.ui(axis === "expert" ? "expert_n" : "dimension", { index });
   }
 
   leave() {
@@ -250,7 +275,7 @@ export class Figure {
     const { store } = this;
     const output = this.stage.hidden ? null : [...(this.scene?.plates ?? [])].reverse().find((plate) => plate.output);
     const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [1, -1], ArrowRight: [1, 1] }[event.key];
-    if (step && output) this.move(output.axes[step[0]], step[1]);
+    if (step && output && PART[/** @type {"query"} */ (output.axes[step[0]])]) this.move(output.axes[step[0]], step[1]);
     else if (event.key === "Enter") store.set({ pinned: true, hover: null });
     else if (event.key === "Escape") store.set({ pinned: false, hover: null });
     else if (event.key === "PageDown" || event.key === "PageUp") this.turn(event.key === "PageDown" ? 1 : -1);
@@ -270,7 +295,7 @@ export class Figure {
 
   /** @param {number} by */
   turn(by) {
-    const ids = this.store.state.config.stages.map((/** @type {any} */ stage) => stage.id);
+    const ids = this.store.stages.map((/** @type {any} */ stage) => stage.id);
     const at = ids.indexOf(this.store.state.selection.stage) + by;
     if (ids[at]) this.store.select({ stage: ids[at] });
   }
@@ -278,8 +303,9 @@ export class Figure {
 
 /** @param {CanvasRenderingContext2D} pen @param {any} plate @param {any} at @param {string[]} axes @param {any} palette @param {boolean} strong */
 function outline(pen, plate, at, axes, palette, strong) {
-  const row = axes.includes(plate.axes[0]) ? at[PART[/** @type {"query"} */ (plate.axes[0])]] : null;
-  const column = axes.includes(plate.axes[1]) ? at[PART[/** @type {"query"} */ (plate.axes[1])]] : null;
+  const on = (/** @type {number} */ i) => (axes.includes(plate.axes[i]) ? at[PART[/** @type {"query"} */ (plate.axes[i])]] ?? null : null);
+  const row = on(0) == null ? null : Math.min(on(0), plate.rows - 1);
+  const column = on(1) == null ? null : Math.min(on(1), plate.cols - 1);
   const x = plate.x + (column ?? 0) * plate.cw;
   const y = plate.y + (row ?? 0) * plate.ch;
   const width = (column == null ? plate.cols : 1) * plate.cw;

@@ -2,12 +2,16 @@
 /** The head in view as lines from query to key, and the active row as bars. */
 
 import { fitted, h, sized } from "./dom.js";
-import { row } from "./facts.js";
+import { ranked, row } from "./facts.js";
 import { NUMBERS } from "./plate.js";
 
 /** @typedef {import("./store.js").Store} Store @typedef {import("./words.js").Words} Words */
 
 const FAINTEST = 0.02;
+
+/** Up to so many tokens are all shown; of more only those that matter for the chosen row. */
+const MANY = 96;
+const SHOWN = 40;
 
 /** What both views share: a canvas with a heading, drawn again when what it shows changes. */
 class View {
@@ -24,9 +28,28 @@ class View {
     new ResizeObserver(() => this.draw(title)).observe(element);
   }
 
+  /** The keys that are shown: all, or those with the most weight in the chosen row, in order. @returns {number[]} */
+  keys() {
+    const { active, state } = this.store;
+    const count = this.store.length("key");
+    if (count <= MANY) return Array.from({ length: count }, (_, i) => i);
+    const weights = row(state.arrays.head.weights, active.query);
+    const chosen = new Set([active.key, ...ranked(weights).filter((k) => weights[k] > 0).slice(0, SHOWN - 1)]);
+    return [...chosen].sort((a, b) => a - b);
+  }
+
+  /** The queries that are shown: all, or those around the chosen one. @returns {number[]} */
+  queries() {
+    const count = this.store.length("query");
+    if (count <= MANY) return Array.from({ length: count }, (_, i) => i);
+    const from = Math.max(0, Math.min(count - SHOWN, this.store.active.query - SHOWN / 2));
+    return Array.from({ length: SHOWN }, (_, i) => from + i);
+  }
+
   /** Long sentences get smaller rows, so that a view stays on one screen. */
   get step() {
-    const rows = this.store.block ? Math.max(this.store.length("query"), this.store.length("key")) : 1;
+    const count = (/** @type {number} */ length) => (length > MANY ? SHOWN : length);
+    const rows = this.store.block ? Math.max(count(this.store.length("query")), count(this.store.length("key"))) : 1;
     return Math.max(11, Math.min(22.75 * this.store.state.textSize, 760 / rows));
   }
 
@@ -68,19 +91,20 @@ export class Lines extends View {
   /** @param {import("./store.js").Tensor} weights @param {any} block */
   paint(weights, block) {
     const { store, font, step } = this;
-    const [nq, nk] = weights.shape;
+    const nk = weights.shape[1];
+    const [queries, keys] = [this.queries(), this.keys()];
     const width = Math.min(this.element.clientWidth - 4, 620);
-    const pen = sized(this.canvas, width, Math.max(nq, nk) * step);
+    const pen = sized(this.canvas, width, Math.max(queries.length, keys.length) * step);
     const { palette } = store.state.colors;
     const at = store.active;
     const side = Math.min(width * 0.36, 200);
     pen.font = `${font}px ${NUMBERS}`;
     pen.lineCap = "round";
-    for (let q = 0; q < nq; q++) for (let k = 0; k < nk; k++) this.line(pen, weights.data[q * nk + k], [side, q, width - side, k], q === at.query);
+    queries.forEach((q, from) => keys.forEach((k, to) => this.line(pen, weights.data[q * nk + k], [side, from, width - side, to], q === at.query)));
     pen.globalAlpha = 1;
     pen.textBaseline = "middle";
-    this.tokens(pen, block.queryStream, side - 10, "right", at.query, palette.query_text);
-    this.tokens(pen, block.keyStream, width - side + 10, "left", at.key, palette.key_text);
+    this.tokens(pen, block.queryStream, queries, { x: side - 10, align: "right", chosen: at.query, colour: palette.query_text });
+    this.tokens(pen, block.keyStream, keys, { x: width - side + 10, align: "left", chosen: at.key, colour: palette.key_text });
   }
 
   /** @param {CanvasRenderingContext2D} pen @param {number} weight @param {number[]} ends @param {boolean} active */
@@ -96,16 +120,18 @@ export class Lines extends View {
     pen.stroke();
   }
 
-  /** @param {CanvasRenderingContext2D} pen @param {string} stream @param {number} x @param {CanvasTextAlign} align @param {number} chosen @param {string} colour */
-  tokens(pen, stream, x, align, chosen, colour) {
+  /** @param {CanvasRenderingContext2D} pen @param {string} stream @param {number[]} shown @param {{x: number, align: CanvasTextAlign, chosen: number, colour: string}} how */
+  tokens(pen, stream, shown, { x, align, chosen, colour }) {
     const { palette } = this.store.state.colors;
     const isQuery = align === "right";
-    this.store.tokens(stream).forEach((token, i) => {
+    const tokens = this.store.tokens(stream);
+    shown.forEach((i, place) => {
+      const token = tokens[i];
       pen.textAlign = align;
       pen.fillStyle = i === chosen ? colour : palette.ink;
       pen.font = `${i === chosen ? "600 " : ""}${this.font}px ${NUMBERS}`;
       const text = isQuery ? this.store.label(stream, i) : token.text;
-      pen.fillText(fitted(pen, text, isQuery ? x - 4 : 180), x, (i + 0.5) * this.step);
+      pen.fillText(fitted(pen, text, isQuery ? x - 4 : 180), x, (place + 0.5) * this.step);
     });
   }
 
@@ -113,7 +139,8 @@ export class Lines extends View {
   pick(event) {
     const { x, index } = this.at(event);
     const axis = x < this.canvas.clientWidth / 2 ? "query" : "key";
-    if (index < this.store.length(axis)) this.store.select({ [axis]: index });
+    const shown = axis === "query" ? this.queries() : this.keys();
+    if (index < shown.length) this.store.select({ [axis]: shown[index] });
   }
 }
 
@@ -128,21 +155,22 @@ export class Bars extends View {
     const { store, font, step } = this;
     const at = store.active;
     const keys = store.tokens(block.keyStream);
+    const shown = this.keys();
     const width = Math.min(this.element.clientWidth - 4, 620);
-    const pen = sized(this.canvas, width, keys.length * step);
+    const pen = sized(this.canvas, width, shown.length * step);
     const mask = store.state.arrays.head.mask;
     const values = row(weights, at.query);
     const name = Math.min(width * 0.3, 150);
-    keys.forEach((token, k) => this.bar(pen, { token, k, name, width, value: values[k], may: Boolean(mask.data[at.query * mask.shape[1] + k]), chosen: k === at.key, font, step }));
+    shown.forEach((k, place) => this.bar(pen, { token: keys[k], place, name, width, value: values[k], may: Boolean(mask.data[at.query * mask.shape[1] + k]), chosen: k === at.key, font, step }));
     const title = this.words.ui("bars_title", { token: store.label(block.queryStream, at.query) });
     this.heading.textContent = title;
-    this.canvas.setAttribute("aria-label", `${title}: ${keys.map((token, k) => `${token.text} ${values[k].toFixed(2)}`).join(", ")}`);
+    this.canvas.setAttribute("aria-label", `${title}: ${shown.map((k) => `${keys[k].text} ${values[k].toFixed(2)}`).join(", ")}`);
   }
 
   /** @param {CanvasRenderingContext2D} pen @param {any} bar */
-  bar(pen, { token, k, name, width, value, may, chosen, font, step }) {
+  bar(pen, { token, place, name, width, value, may, chosen, font, step }) {
     const { palette } = this.store.state.colors;
-    const y = (k + 0.5) * step;
+    const y = (place + 0.5) * step;
     const room = width - name - font * 5;
     pen.font = `${chosen ? "600 " : ""}${font}px ${NUMBERS}`;
     pen.textBaseline = "middle";
@@ -163,6 +191,7 @@ export class Bars extends View {
   /** @param {MouseEvent} event */
   pick(event) {
     const { index } = this.at(event);
-    if (index < this.store.length("key")) this.store.select({ key: index });
+    const shown = this.keys();
+    if (index < shown.length) this.store.select({ key: shown[index] });
   }
 }

@@ -1,19 +1,25 @@
 // @ts-check
 /** The page: builds its parts, runs sentences, and loads what the selection needs. */
 
-import { follow, nearest, read } from "./address.js";
+import { follow, nearest, read, stageOf } from "./address.js";
 import { Colors } from "./colors.js";
-import { Notices, Presets, Sentence, SIZES, TopBar } from "./controls.js";
+import { Notices, Presets, SIZES, TopBar } from "./controls.js";
 import { Data, Refusal } from "./data.js";
 import { Dialogs } from "./dialogs.js";
 import { h } from "./dom.js";
 import { Explanation } from "./explain.js";
+import { ranked, row } from "./facts.js";
 import { Figure } from "./figure.js";
 import { Heads } from "./heads.js";
 import { Bars, Lines } from "./lines.js";
+import { Models } from "./models.js";
+import { Sentence } from "./sentence.js";
 import { Store } from "./store.js";
 import { StageStrip, TokenStrips } from "./strips.js";
 import { Words } from "./words.js";
+
+/** Numbers of a stream's bundle up to which it is fetched for the little pictures alone. */
+const SMALL = 40_000;
 
 const REMEMBERED = ["lang", "theme", "textSize"];
 
@@ -35,6 +41,9 @@ function remembered() {
   }
 }
 
+/** The key with the most weight in a row, the first one left out, which many heads look at for want of anything better. @param {import("./store.js").Tensor} weights @param {number} query */
+const telling = (weights, query) => ranked(row(weights, query)).find((key) => key > 0) ?? 0;
+
 class Page {
   /** @param {HTMLElement} root @param {Data} data @param {any} config */
   constructor(root, data, config) {
@@ -46,11 +55,12 @@ class Page {
     this.asked = asked;
     const chinese = navigator.language.toLowerCase().startsWith("zh");
     this.store = new Store({
-      config, run: null, arrays: {}, thumbnails: null, notices: [], hover: null, pinned: false, busy: false, preset: "", projection: 0,
+      config, models: config.models, opening: null, run: null, arrays: {}, thumbnails: null, picture: null, notices: [], hover: null,
+      pinned: false, busy: false, preset: "",
       lang: ["zh", "en"].includes(asked.lang) ? asked.lang : kept.lang ?? (chinese ? "zh" : "en"),
       theme: kept.theme ?? (dark ? "dark" : "light"), textSize: SIZES.includes(kept.textSize) ? kept.textSize : 1,
-      request: { model: config.models[0].name, text: "", target: null, language: null },
-      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, stage: "softmax", depth: "words" },
+      request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null },
+      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, stage: "softmax", depth: "words" },
     });
     this.words = new Words(config.texts, this.store);
   }
@@ -69,20 +79,22 @@ class Page {
 
   build() {
     const part = (/** @type {string} */ tag, /** @type {string} */ name) => h(tag, { class: name });
-    const [top, sentence, presets, notices, strips] = ["topbar", "sentence", "presets", "notices", "strips"].map((name) => part("div", name));
+    const [top, sentence, presets, notices, strips, pictures] = ["topbar", "sentence", "presets", "notices", "strips", "pictures"].map((name) => part("div", name));
     const stages = h("div", { class: "stages", role: "tablist" });
     const [heads, figure, explain, lines, bars] = [["nav", "heads"], ["section", "figure"], ["section", "explain"], ["section", "lines"], ["section", "bars"]].map(([tag, name]) => part(tag, name));
     const main = h("main", {}, strips, stages, figure, h("div", { class: "below" }, lines, bars));
-    this.root.append(top, sentence, presets, notices, h("div", { class: "body" }, heads, main, explain));
+    this.root.append(top, sentence, presets, notices, h("div", { class: "body" }, h("div", { class: "left" }, pictures, heads), main, explain));
     const { store, words, data } = this;
-    this.dialogs = new Dialogs(this.root, store, words, data);
-    const dialog = (/** @type {string} */ id) => this.tried(() => this.dialogs?.open(id));
+    const tried = (/** @type {() => any} */ action) => this.tried(action);
     const run = (/** @type {any} */ request) => this.run(request, {});
-    new TopBar(top, store, words, { run, dialog }).draw();
-    new Sentence(sentence, store, words, { run, dialog });
+    this.models = new Models(store, words, data, { tried, run });
+    this.dialogs = new Dialogs(this.root, store, words, data, this.models);
+    const dialog = (/** @type {string} */ id) => this.tried(() => this.dialogs?.open(id));
+    new TopBar(top, store, words, { run, dialog, models: this.models }).draw();
+    new Sentence(sentence, store, words, { run, upload: (file) => this.tried(() => this.upload(file)) });
     new Presets(presets, store, words, (preset) => this.choose(preset));
     new Notices(notices, store, words, dialog);
-    new TokenStrips(strips, store, words);
+    new TokenStrips(strips, pictures, store, words);
     new StageStrip(stages, store, words).draw();
     new Heads(heads, store, words);
     new Figure(figure, store, words);
@@ -119,14 +131,14 @@ class Page {
   /** The first view: what the address says, or the first example. */
   async open() {
     const { asked, store } = this;
-    const { models, texts } = store.state.config;
+    const { texts } = store.state.config;
     const wrong = [];
-    if (asked.model !== undefined && !models.some((/** @type {any} */ card) => card.name === asked.model)) wrong.push("model");
     if (asked.to !== undefined && !["fr", "zh", "en"].includes(asked.to)) wrong.push("to");
     if (asked.lang !== undefined && !["zh", "en"].includes(asked.lang)) wrong.push("lang");
     const kept = Object.fromEntries(Object.entries(asked).filter(([name]) => !wrong.includes(name)));
-    if (asked.text === undefined) return this.choose(texts.presets[0], kept, wrong);
-    const request = { model: kept.model ?? models[0].name, text: asked.text, target: asked.target ?? null, language: kept.to ?? null };
+    if (asked.text === undefined && asked.image === undefined) return this.choose(texts.presets[0], kept, wrong);
+    const request = { ...store.state.request, model: kept.model ?? store.state.request.model, dtype: kept.dtype ?? null, text: asked.text ?? "", target: asked.target ?? null, language: kept.to ?? null, image: kept.image ?? null };
+    if (!this.models?.isOpen(request)) await this.choose(texts.presets[0]); // an example to look at while the model is fetched
     await this.run(request, kept, wrong);
     if (store.state.run) return;
     const { notices } = store.state;
@@ -136,7 +148,7 @@ class Page {
 
   /** @param {any} preset @param {Record<string, any>} [asked] @param {string[]} [wrong] */
   choose(preset, asked = {}, wrong = []) {
-    const request = { model: preset.model, text: preset.text, target: preset.target ?? null, language: preset.language ?? null };
+    const request = { model: preset.model, dtype: null, text: preset.text, target: preset.target ?? null, language: preset.language ?? null, image: null };
     return this.run(request, { depth: this.store.state.selection.depth, ...preset, ...asked, preset }, wrong);
   }
 
@@ -148,16 +160,34 @@ class Page {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     this.store.set({ busy: true });
     await this.tried(async () => {
-      const manifest = await this.data.run(request).catch((error) => { if (turn === this.turn) throw error; });
-      if (turn !== this.turn) return;
+      const manifest = await this.answer(request).catch((error) => { if (turn === this.turn) throw error; });
+      if (turn !== this.turn || !manifest) return;
       const found = this.resolve(asked, manifest);
       const { selection, wrong: moved } = nearest(found, manifest, this.store.state.config, this.store.state.selection);
-      const [arrays, thumbnails] = await Promise.all([this.arrays(manifest, selection), this.data.bundle(manifest.key, "thumbnails")]);
+      const picture = manifest.image ? this.data.bundle(manifest.key, "picture") : null;
+      const [arrays, thumbnails, seen] = await Promise.all([this.arrays(manifest, selection), this.data.bundle(manifest.key, "thumbnails"), picture]);
       if (turn !== this.turn) return;
+      if (manifest.model.name !== this.store.state.run?.model.name && asked.key === undefined && !asked.preset) selection.key = telling(arrays.head.weights, selection.query);
       this.store.set({ notices: this.notes(manifest, [...wrong, ...moved]), hover: null, pinned: false, preset: asked.preset?.id ?? this.presetOf(request) });
-      this.store.set({ run: manifest, request, selection, arrays, thumbnails });
+      this.store.set({ run: manifest, request, selection, arrays, thumbnails, picture: seen });
     });
     if (turn === this.turn) this.store.set({ busy: false });
+  }
+
+  /** The manifest of a run; its model is opened first where it is not open, or no longer. @param {any} request */
+  async answer(request) {
+    if (!this.models?.isOpen(request)) await this.models?.open(request.model, request.dtype);
+    return this.data.run(request).catch(async (error) => {
+      if (error.id !== "model_not_open") throw error;
+      await this.models?.open(request.model, request.dtype);
+      return this.data.run(request);
+    });
+  }
+
+  /** Give an image to the server and look at it. @param {File} file */
+  async upload(file) {
+    const image = await this.data.upload(file);
+    await this.run({ ...this.store.state.request, image }, {});
   }
 
   /** A preset names its row and column by their words. @param {Record<string, any>} asked @param {any} run */
@@ -183,18 +213,32 @@ class Page {
     if (run.unknown.length) notes.push({ id: "unknown_words", kind: "note", facts: { words: run.unknown.join(", ") } });
     const pair = run.untrained.map((/** @type {string} */ language) => this.words.ui(`to_${language}`));
     if (pair.length) notes.push({ id: "untrained_pair", kind: "note", facts: { got: pair.join(" → ") } });
+    const [width, height, toWidth, toHeight] = run.resized;
+    if (width) notes.push({ id: "resized", kind: "note", facts: { got: `${width} × ${height}`, seen: `${toWidth} × ${toHeight}` } });
     if (wrong.length) notes.push({ id: "url_fixed", kind: "note", facts: { what: wrong.join(", ") } });
     return notes;
   }
 
   /** Everything that the selection's figure needs. @param {any} run @param {import("./store.js").Selection} selection */
   async arrays(run, selection) {
-    const { block, head, stage } = selection;
-    const { queryStream } = run.blocks.find((/** @type {any} */ each) => each.name === block);
-    const asked = [this.data.bundle(run.key, `head/${block}/${head}`), this.data.bundle(run.key, `stream/${queryStream}`)];
-    if (stage === "qkv") asked.push(this.data.bundle(run.key, `projection/${block}/${head}`));
-    const [one, stream, projection] = await Promise.all(asked);
-    return { head: one, stream, projection, of: `${run.key} ${block} ${head} ${stage === "qkv"}` };
+    const { block, head } = selection;
+    const paths = this.paths(run, selection);
+    const bundles = await Promise.all(Object.values(paths).map((path) => this.data.bundle(run.key, path)));
+    const found = Object.fromEntries(Object.keys(paths).map((name, i) => [name, bundles[i]]));
+    const { standsFor } = this.store.state.config;
+    for (const [name, other] of Object.entries(standsFor)) found.head[name] ??= found.head[/** @type {string} */ (other)];
+    return { ...found, of: `${run.key} ${block} ${head}` };
+  }
+
+  /** Where the bundles are that the stage in view shows. @param {any} run @param {any} selection @returns {Record<string, string>} */
+  paths(run, { block, head, stage }) {
+    const { queryStream, stages } = run.blocks.find((/** @type {any} */ each) => each.name === block);
+    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}` };
+    const shown = this.store.state.config.stages.find((/** @type {any} */ each) => each.id === stage);
+    const needed = new Set(["head", ...shown.plates.map((/** @type {any} */ plate) => plate.bundle)]);
+    const small = run.tokens[queryStream].length * run.model.d_model < SMALL;
+    if (small && "embedding" in stages) needed.add("stream"); // for the little pictures of the stages
+    return Object.fromEntries(Object.entries(all).filter(([name]) => needed.has(name)));
   }
 
   /** Bring in what the selection needs and is not here yet. */
@@ -202,13 +246,15 @@ class Page {
     const { run, selection, arrays } = this.store.state;
     if (!run) return;
     const { block, head, stage } = selection;
-    const needed = `${run.key} ${block} ${head} `;
-    if (arrays.of === `${needed}${stage === "qkv"}` || arrays.of === `${needed}true`) return;
-    if (arrays.of && !arrays.of.startsWith(needed)) Object.assign(this.store.state, { arrays: {} });
+    const entry = run.blocks.find((/** @type {any} */ each) => each.name === block);
+    if (!(stage in entry.stages)) return this.store.select({ stage: stageOf(stage, entry, this.store.state.config) });
+    const needed = `${run.key} ${block} ${head}`;
+    if (arrays.of === needed && Object.keys(this.paths(run, selection)).every((name) => name in arrays)) return;
+    if (arrays.of && arrays.of !== needed) Object.assign(this.store.state, { arrays: {} });
     this.tried(async () => {
       const loaded = await this.arrays(run, selection);
       const now = this.store.state;
-      if (now.run === run && now.selection.block === block && now.selection.head === head) this.store.set({ arrays: loaded });
+      if (now.run === run && now.selection.block === block && now.selection.head === head) this.store.set({ arrays: { ...(now.arrays.of === needed ? now.arrays : {}), ...loaded } });
     });
   }
 

@@ -8,6 +8,11 @@
  *   hidden?: boolean, masked: ((r: number, c: number) => boolean) | null, limit: number}} Placed
  */
 
+import { rgb } from "./colors.js";
+
+/** Cells narrower than this, in pixels, are drawn without gaps, dots or hatching. */
+const FINE = 4;
+
 /** The value at a row and column as they are drawn. @param {Placed} plate @param {number} r @param {number} c */
 export function valueAt(plate, r, c) {
   const { tensor, transposed } = plate;
@@ -55,6 +60,7 @@ export function drawPlate(context, plate, colors) {
   const pattern = hatch(context, palette.muted, palette.sunken);
   context.fillStyle = palette.line;
   context.fillRect(x - 1, y - 1, cols * cw + 2 - gap, rows * ch + 2 - gap);
+  if (cw < FINE || ch < FINE) return drawFine(context, plate, colors);
   for (let r = 0; r < rows; r++) {
     for (let c = 0; c < cols; c++) {
       const value = valueAt(plate, r, c);
@@ -65,6 +71,28 @@ export function drawPlate(context, plate, colors) {
   }
   if (role === "mask" && ch >= 6 && ch < 34) drawDots(context, plate, colors);
   if (cw >= 34 && ch >= 16) drawValues(context, plate, colors);
+}
+
+/** Cells of a few pixels: one pixel each, enlarged; forbidden ones in plain grey. @param {CanvasRenderingContext2D} context @param {Placed} plate @param {import("./colors.js").Colors} colors */
+function drawFine(context, plate, colors) {
+  const { x, y, cw, ch, rows, cols, role, limit } = plate;
+  const image = new ImageData(cols, rows);
+  const ramp = colors.bytes(role === "mask" ? "stream" : role);
+  const [closed, open, broken] = [colors.palette.line, colors.palette.panel, colors.palette.bad].map(rgb);
+  for (let r = 0, to = 0; r < rows; r++) {
+    for (let c = 0; c < cols; c++, to += 4) {
+      const value = valueAt(plate, r, c);
+      const fixed = plate.masked?.(r, c) || value === -Infinity ? closed : role === "mask" ? open : Number.isNaN(value) ? broken : null;
+      const at = fixed ? 0 : 3 * Math.max(0, Math.min(255, Math.round(255 * (role === "weight" ? value / limit : value / limit / 2 + 0.5))));
+      for (let i = 0; i < 3; i++) image.data[to + i] = fixed ? fixed[i] : ramp[at + i];
+      image.data[to + 3] = 255;
+    }
+  }
+  const small = document.createElement("canvas");
+  Object.assign(small, { width: cols, height: rows });
+  small.getContext("2d")?.putImageData(image, 0, 0);
+  context.imageSmoothingEnabled = Math.min(cw, ch) < 1;
+  context.drawImage(small, x, y, cols * cw, rows * ch);
 }
 
 /** A dot where attention is allowed. @param {CanvasRenderingContext2D} context @param {Placed} plate @param {import("./colors.js").Colors} colors */

@@ -4,25 +4,28 @@
  *
  * @typedef {import("./plate.js").Placed} Placed
  * @typedef {{axis: string, index: number, x: number, y: number, width: number, height: number,
- *            side: "left" | "right" | "top", text: string, font: number, slanted: boolean}} Label
+ *            side: "left" | "right" | "top", text: string, font: number, slanted: boolean, quiet?: boolean}} Label
  * @typedef {{text: string, x: number, y: number, align: CanvasTextAlign, role: string, size: number}} Caption
  * @typedef {{width: number, height: number, plates: Placed[], labels: Label[], captions: Caption[],
- *            bars: {plate: Placed, x: number, y: number, width: number}[], guides: boolean}} Scene
- * @typedef {{stage: any, width: number, height: number, font: number, self: boolean,
+ *            bars: {plate: Placed, x: number, y: number, width: number}[], guides: boolean,
+ *            area?: {x: number, y: number, width: number, height: number}}} Scene
+ * @typedef {{stage: any, told: string, operator: string, width: number, height: number, font: number, self: boolean,
  *            tensor: (array: string) => import("./store.js").Tensor,
  *            masked: (array: string) => ((q: number, k: number) => boolean) | null,
- *            names: (axis: string) => string[], word: (id: string) => string,
+ *            names: (axis: string) => string[], word: (id: string) => string, array: (name: string) => string,
  *            measure: (text: string, font: number) => number, limit: (array: string, role: string) => number}} Room
  */
 
 const GAP = 20;
-const SMALLEST = 8;
+
+/** The smallest cell: of a page of text only a few pixels, so that it can be seen whole. @param {number} count */
+const smallest = (count) => (count > 220 ? 2 : count > 90 ? 4 : count > 48 ? 6 : 8);
 
 /** The scene of a stage in the room there is. @param {Room} room @returns {Scene} */
 export function build(room) {
   /** @type {Scene} */
   const scene = { width: room.width, height: 0, plates: [], labels: [], captions: [], bars: [], guides: false };
-  ({ stack, fan, product, flow }[/** @type {"stack"} */ (room.stage.layout)])(room, scene);
+  ({ stack, fan, product, flow, rotation, router }[/** @type {"stack"} */ (room.stage.layout)])(room, scene);
   scene.width = Math.max(room.width, ...scene.plates.map((plate) => plate.x + plate.cols * plate.cw + 8));
   return scene;
 }
@@ -48,7 +51,7 @@ function foot(/** @type {Scene} */ scene, /** @type {Room} */ room, /** @type {P
   const y = above ? plate.y - room.font * 0.7 : plate.y + plate.rows * plate.ch + room.font * 0.9;
   const shape = `${plate.rows} × ${plate.cols}`;
   const symbol = plate.transposed ? `${plate.symbol}ᵀ` : plate.symbol;
-  const name = `${symbol} · ${room.word(`array_${plate.array}`)} · ${shape}`;
+  const name = `${symbol} · ${room.array(plate.array)} · ${shape}`;
   const fits = room.measure(name, room.font) <= Math.max(width, 40) + (plate.output ? 60 : 0);
   scene.captions.push({ text: fits ? name : `${symbol} · ${shape}`, x: plate.x, y, align: "left", role: plate.role, size: room.font });
   if (above || plate.role === "mask") return room.font * 1.6;
@@ -57,12 +60,12 @@ function foot(/** @type {Scene} */ scene, /** @type {Room} */ room, /** @type {P
 }
 
 /** @param {Room} room @param {string} axis @param {number} font */
-const widest = (room, axis, font) => Math.max(0, ...room.names(axis).map((name) => room.measure(name, font)));
+const widest = (room, axis, font) => room.names(axis).reduce((most, name) => Math.max(most, room.measure(name, font)), 0);
 
 /** What rows and columns count, at the corner of a plate. @param {Scene} scene @param {Room} room @param {Placed} plate */
 function axes(scene, room, plate) {
   const roles = { query: "query", key: "key" };
-  plate.axes.forEach((axis, i) => scene.captions.push({
+  plate.axes.forEach((axis, i) => axis !== "one" && scene.captions.push({
     text: `${room.word(`axis_${axis}`)} ${i ? "→" : "↓"}`, x: plate.x - 8, y: plate.y - room.font * (i ? 1.75 : 0.6), align: "right",
     role: roles[/** @type {"query"} */ (axis)] ?? "muted", size: room.font * 0.92,
   }));
@@ -80,11 +83,15 @@ function above(room, axis, cw) {
   return { height: slanted ? width * 0.78 + room.font * 1.3 : room.font * 1.9, slanted, spill: slanted ? Math.max(4, ...reach) : 4, width };
 }
 
+/** Every how many-th label is drawn beside cells of a size, so that none touches the next. @param {number} size */
+const stride = (size) => (size >= 8 ? 1 : Math.ceil(12 / size));
+
 /** @param {Scene} scene @param {Room} room @param {Placed} plate @param {"left" | "right"} side @param {number} width */
 function rowLabels(scene, room, plate, side, width) {
   const axis = plate.axes[0];
+  const step = stride(plate.ch);
   room.names(axis).forEach((text, index) => scene.labels.push({
-    axis, index, side, text, slanted: false, font: Math.min(room.font, plate.ch + 2),
+    axis, index, side, text, slanted: false, font: Math.min(room.font, Math.max(plate.ch + 0.5, 10)), quiet: index % step > 0,
     x: side === "left" ? plate.x - 8 : plate.x + plate.cols * plate.cw + 7,
     y: plate.y + (index + 0.5) * plate.ch, width: width - 12, height: plate.ch,
   }));
@@ -93,14 +100,18 @@ function rowLabels(scene, room, plate, side, width) {
 /** @param {Scene} scene @param {Room} room @param {Placed} plate @param {{slanted: boolean, width: number}} top */
 function columnLabels(scene, room, plate, top) {
   const axis = plate.axes[1];
+  const step = stride(plate.cw);
   room.names(axis).forEach((text, index) => scene.labels.push({
-    axis, index, side: "top", text, slanted: top.slanted, font: Math.min(room.font, plate.cw + 2),
+    axis, index, side: "top", text, slanted: top.slanted, font: Math.min(room.font, Math.max(plate.cw + 2, 10)), quiet: index % step > 0,
     x: plate.x + (index + 0.5) * plate.cw, y: plate.y - 7, width: top.slanted ? top.width : plate.cw - 2, height: room.font * 1.4,
   }));
 }
 
-/** A cell that fits, not larger than `most`. @param {number[]} rooms @param {number} most */
-const fit = (rooms, most) => Math.max(SMALLEST, Math.min(most, ...rooms.map(Math.floor)));
+/** A cell that fits, not larger than `most`, of a matrix with so many cells a side. @param {number[]} rooms @param {number} most @param {number} count */
+const fit = (rooms, most, count) => Math.max(smallest(count), Math.min(most, ...rooms.map(Math.floor)));
+
+/** Whole pixels; below two, what there is. @param {number} size */
+const wholeOr = (size) => (size >= 2 ? Math.floor(size) : size);
 
 /** Matrices one above the other, with the operators between them at the left. @param {Room} room @param {Scene} scene */
 function stack(room, scene) {
@@ -108,13 +119,14 @@ function stack(room, scene) {
   const label = beside(room, "query");
   const feet = room.font * 3.9;
   const rows = room.names("query").length;
-  const ch = Math.max(room.font * 0.84, Math.min(32, (room.height - feet * plates.length) / plates.length / rows));
+  const ch = Math.max(rows > 60 ? smallest(rows) : room.font * 0.84, Math.min(32, (room.height - feet * plates.length) / plates.length / rows));
   let y = 6;
   plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
     const cols = room.tensor(plate.array).shape[1];
     const placed = place(scene, room, plate, { x: label, y, ch, cw: (room.width - label - 8) / cols, output: i === plates.length - 1 });
     rowLabels(scene, room, placed, "left", label);
-    if (i) scene.captions.push({ text: operators[i - 1], x: label - 16, y: y - feet * 0.5, align: "right", role: "ink", size: room.font * 1.7 });
+    const last = i === plates.length - 1;
+    if (i) scene.captions.push({ text: last ? room.operator : operators[i - 1], x: label - 16, y: y - feet * 0.5, align: "right", role: "ink", size: room.font * 1.7 });
     y += rows * ch + foot(scene, room, placed) + room.font * 0.3;
   });
   scene.height = y;
@@ -122,7 +134,9 @@ function stack(room, scene) {
 
 /** X → Q, K, V; for cross-attention X → Q above and H → K, V below. @param {Room} room @param {Scene} scene */
 function fan(room, scene) {
-  const [x, h, q, k, v] = room.stage.plates;
+  const [x, h] = ["query_input", "key_input"].map((name) => room.stage.plates.find((/** @type {any} */ plate) => plate.array === name));
+  const [q, k, v] = room.stage.plates.slice(-3);
+  if (!x || !h) return void (scene.height = made(room, scene, [q, k, v]));
   if (room.self) {
     const bottom = fanRow(room, scene, { input: x, outputs: [q, k, v], y: 4, height: room.height });
     const input = scene.plates.find((plate) => plate.array === x.array);
@@ -139,7 +153,7 @@ function fanRow(room, scene, { input, outputs, y, height }) {
   const axis = input.axes[0];
   const label = beside(room, axis);
   const rows = room.names(axis).length;
-  const ch = Math.max(SMALLEST, Math.min(30, (height - room.font * 4.4) / rows));
+  const ch = Math.max(smallest(rows), Math.min(30, (height - room.font * 4.4) / rows));
   const arrow = 64;
   const free = room.width - label - arrow - GAP * 3;
   const wide = free * 0.26;
@@ -162,6 +176,66 @@ function fanRow(room, scene, { input, outputs, y, height }) {
   return y + rows * ch + bottom;
 }
 
+/** Q, K and V side by side, where their making cannot be shown. @param {Room} room @param {Scene} scene @param {any[]} plates */
+function made(room, scene, plates) {
+  const label = Math.max(beside(room, "query"), beside(room, "key"));
+  const rows = Math.max(room.names("query").length, room.names("key").length);
+  const ch = Math.max(smallest(rows), Math.min(30, (room.height - room.font * 4.4) / rows));
+  const free = (room.width - label - GAP * 4) / plates.length;
+  let [at, bottom] = [label, 0];
+  plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
+    const cols = room.tensor(plate.array).shape[1];
+    const side = i && !room.self ? label : 0;
+    const cw = Math.min(9, (free - side) / cols);
+    const out = place(scene, room, plate, { x: at + side, y: 4, ch, cw, output: true });
+    if (!i || !room.self) rowLabels(scene, room, out, "left", label);
+    bottom = Math.max(bottom, out.rows * ch + foot(scene, room, out));
+    at += side + cols * cw + GAP;
+  });
+  return 4 + bottom;
+}
+
+/** Q before and after the turn, K below, and beside them room for the pair and for the score by distance. @param {Room} room @param {Scene} scene */
+function rotation(room, scene) {
+  const [before, after, keyBefore, keyAfter] = room.stage.plates;
+  const label = Math.max(beside(room, "query"), beside(room, "key"));
+  const side = Math.min(320, room.width * 0.36);
+  const feet = room.font * 4.4;
+  const cols = room.tensor(before.array).shape[1];
+  const arrow = room.font * 3;
+  const cw = Math.min(10, (room.width - label - side - arrow - GAP * 2) / 2 / cols);
+  let y = 4;
+  for (const [plain, turned] of [[before, after], [keyBefore, keyAfter]]) {
+    const rows = room.tensor(plain.array).shape[0];
+    const ch = Math.max(smallest(rows) / 2, Math.min(24, (room.height / 2 - feet) / rows));
+    const left = place(scene, room, plain, { x: label, y, ch, cw });
+    rowLabels(scene, room, left, "left", label);
+    const right = place(scene, room, turned, { x: label + cols * cw + arrow, y, ch, cw, output: true });
+    scene.captions.push({ text: "↻", x: label + cols * cw + arrow / 2, y: y + (rows * ch) / 2, align: "center", role: "muted", size: room.font * 1.9 });
+    y += rows * ch + Math.max(foot(scene, room, left), foot(scene, room, right)) + room.font * 0.4;
+  }
+  const height = Math.max(room.font * 26, Math.min(y - 8, 560));
+  scene.area = { x: label + 2 * cols * cw + arrow + GAP * 1.4, y: room.font, width: side - GAP * 0.8, height };
+  scene.height = Math.max(y, height + room.font * 2);
+}
+
+/** Tokens × experts: the probabilities, where they are known, and the weights of those chosen. @param {Room} room @param {Scene} scene */
+function router(room, scene) {
+  const { plates } = room.stage;
+  const label = beside(room, "query");
+  const [rows, cols] = room.tensor("router").shape;
+  const top = above(room, "expert", 20);
+  const cell = Math.max(rows > 90 ? 4 : 9, Math.min(46, (room.width - label - GAP * 3) / plates.length / cols, (room.height - top.height - room.font * 5) / rows));
+  plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
+    const x = label + i * (cols * cell + GAP * 2);
+    const placed = place(scene, room, plate, { x, y: top.height + room.font * 1.4, cw: cell, ch: cell, output: plate.array === "router" });
+    columnLabels(scene, room, placed, { slanted: false, width: cell });
+    scene.captions.push({ text: `${room.word("axis_expert")} →`, x, y: room.font * 0.7, align: "left", role: "muted", size: room.font * 0.92 });
+    if (!i) rowLabels(scene, room, placed, "left", label);
+    scene.height = placed.y + rows * cell + foot(scene, room, placed);
+  });
+}
+
 /** left × top = corner, drawn as one multiplies by hand. @param {Room} room @param {Scene} scene */
 function product(room, scene) {
   scene.guides = true;
@@ -179,7 +253,7 @@ function scoresScene(room, scene) {
   const wide = Math.max(2, Math.min(4.5, (room.width * 0.17) / d));
   const x = label + d * wide + GAP;
   let top = above(room, "key", 20);
-  const cell = fit([(room.width - x - top.spill) / nk, (room.height - top.height - d * deep - GAP - room.font * 4) / nq], 46);
+  const cell = fit([(room.width - x - top.spill) / nk, (room.height - top.height - d * deep - GAP - room.font * 4) / nq], 46, Math.max(nq, nk));
   top = above(room, "key", cell);
   const y = top.height + d * deep + GAP;
   const above_ = place(scene, room, k, { x, y: top.height, cw: cell, ch: deep, transposed: true });
@@ -199,11 +273,11 @@ function contextScene(room, scene) {
   const [nq, nk] = room.tensor("weights").shape;
   const d = room.tensor("value").shape[1];
   const [label, right] = [beside(room, "query"), beside(room, "key")];
-  const wide = Math.max(3, Math.min(13, ((room.width - label - right - GAP) * 0.48) / d));
-  const vh = Math.max(SMALLEST, Math.min(20, (room.height * 0.36) / nk));
+  const wide = Math.max(d > 96 ? 1.5 : 3, Math.min(13, ((room.width - label - right - GAP) * 0.48) / d));
+  const vh = Math.max(smallest(nk) / (nk > 90 ? 2 : 1), Math.min(20, (room.height * 0.36) / nk));
   const guess = above(room, "key", 20).height;
   const high = Math.max(nk * vh, guess);
-  const cell = fit([(room.width - label - right - GAP - d * wide) / nk, (room.height - high - GAP - room.font * 4) / nq], 40);
+  const cell = fit([(room.width - label - right - GAP - d * wide) / nk, (room.height - high - GAP - room.font * 4) / nq], 40, Math.max(nq, nk));
   const top = above(room, "key", cell);
   const y = Math.max(nk * vh + room.font * 1.8, top.height) + GAP * 0.6;
   const left = place(scene, room, a, { x: label, y, cw: cell, ch: cell });
@@ -221,16 +295,17 @@ function contextScene(room, scene) {
 
 /** Inputs in a column, the operator, and the output large. @param {Room} room @param {Scene} scene */
 function flow(room, scene) {
-  const { plates, operators } = room.stage;
+  const { plates } = room.stage;
   const inputs = plates.slice(0, -1);
   const result = plates[plates.length - 1];
   const [nq, nk] = room.tensor(result.array).shape;
+  const wide = room.tensor(inputs[0].array).shape[1];
   const label = beside(room, "query");
-  const arrow = Math.max(40, room.measure(operators[0], room.font) + 16);
-  const small = Math.max(2, Math.min(20, Math.floor(Math.min((room.width * 0.17) / nk, (room.height / inputs.length - room.font * 6) / nq))));
-  const x = nk * small + arrow + label;
+  const arrow = Math.max(40, room.measure(room.operator, room.font) + 16);
+  const small = Math.max(0.25, Math.min(20, wholeOr(Math.min((room.width * 0.17) / wide, (room.height / inputs.length - room.font * 6) / nq))));
+  const x = wide * small + arrow + label;
   let top = above(room, "key", 20);
-  const cell = fit([(room.width - x - top.spill) / nk, (room.height - top.height - room.font * 4) / nq], 48);
+  const cell = fit([(room.width - x - top.spill) / nk, (room.height - top.height - room.font * 4) / nq], 48, Math.max(nq, nk));
   top = above(room, "key", cell);
   const out = place(scene, room, result, { x, y: top.height, cw: cell, ch: cell, output: true });
   axes(scene, room, out);
@@ -244,6 +319,6 @@ function flow(room, scene) {
     scene.height = Math.max(scene.height, y + nq * small + room.font * 4);
   });
   const y = top.height + (inputs.length > 1 ? step * 0.5 + (nq * small) / 2 - room.font : (nq * cell) / 2);
-  scene.captions.push({ text: operators[0], x: nk * small + arrow / 2, y: y - room.font, align: "center", role: "ink", size: room.font * 1.05 });
-  scene.captions.push({ text: "→", x: nk * small + arrow / 2, y: y + room.font * 0.6, align: "center", role: "muted", size: room.font * 1.8 });
+  scene.captions.push({ text: room.operator, x: wide * small + arrow / 2, y: y - room.font, align: "center", role: "ink", size: room.font * 1.05 });
+  scene.captions.push({ text: "→", x: wide * small + arrow / 2, y: y + room.font * 0.6, align: "center", role: "muted", size: room.font * 1.8 });
 }

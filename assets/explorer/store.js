@@ -2,15 +2,15 @@
 /**
  * The one state of the page. Views subscribe to the parts they show; a change tells each of them once.
  *
- * @typedef {{block: string, head: number, query: number, key: number, channel: number, dimension: number,
+ * @typedef {{block: string, head: number, query: number, key: number, channel: number, dimension: number, expert: number,
  *            stage: string, depth: string}} Selection
- * @typedef {{query?: number, key?: number, channel?: number, dimension?: number}} Cell
+ * @typedef {{query?: number, key?: number, channel?: number, dimension?: number, expert?: number}} Cell
  * @typedef {{name: string, dtype: string, shape: number[], data: any}} Tensor
  * @typedef {Record<string, Tensor>} Bundle
  */
 
 /** The axis of a plate → the part of the selection that lies on it. */
-export const PART = { query: "query", key: "key", d_head: "channel", d_model: "dimension" };
+export const PART = { query: "query", key: "key", d_head: "channel", d_value: "channel", d_model: "dimension", expert: "expert" };
 
 export class Store {
   /** @param {Record<string, any>} state */
@@ -21,12 +21,14 @@ export class Store {
   }
 
   /**
-   * Call `listener` when any of these parts changes.
+   * Call `listener` when any of these parts changes, until what is given back is called.
    * @param {string[]} parts
    * @param {() => void} listener
    */
   on(parts, listener) {
-    this.listeners.push({ parts: new Set(parts), listener });
+    const entry = { parts: new Set(parts), listener };
+    this.listeners.push(entry);
+    return () => void (this.listeners = this.listeners.filter((each) => each !== entry));
   }
 
   /** @param {Record<string, any>} changes */
@@ -59,6 +61,17 @@ export class Store {
     return this.state.config.stages.find((/** @type {any} */ stage) => stage.id === this.state.selection.stage);
   }
 
+  /** The stages that the block in view has, in order. @returns {any[]} */
+  get stages() {
+    const has = this.block?.stages ?? {};
+    return this.state.config.stages.filter((/** @type {any} */ stage) => stage.id in has);
+  }
+
+  /** The text that tells a stage of the block in view. @param {string} stage @returns {string} */
+  told(stage) {
+    return this.block?.stages[stage] ?? stage;
+  }
+
   /** Tokens of a stream. @param {string} stream @returns {any[]} */
   tokens(stream) {
     return this.state.run?.tokens[stream] ?? [];
@@ -67,7 +80,20 @@ export class Store {
   /** A token as a row's label: a decoder row reads one token and predicts another. @param {string} stream @param {number} index */
   label(stream, index) {
     const text = this.tokens(stream)[index]?.text ?? "";
-    return stream === "decoder" ? `${text} → ${this.state.run.predictions[index]}` : text;
+    const predicted = this.predicted(stream, index);
+    return predicted ? `${text} → ${predicted}` : text;
+  }
+
+  /** What a row predicts: the next token, or what belongs in the place of a masked one. @param {string} stream @param {number} index */
+  predicted(stream, index) {
+    const { run } = this.state;
+    if (!run || run.predicting !== stream || (run.predicts === "same" && !/mask/i.test(this.tokens(stream)[index]?.text))) return "";
+    return run.predictions[index] ?? "";
+  }
+
+  /** Whether a stream is made of the patches of an image. @param {string} stream */
+  isPatches(stream) {
+    return this.state.run?.streams[stream]?.label === "patches";
   }
 
   /** How long an axis of the head in view is. @param {string} axis */
@@ -75,6 +101,8 @@ export class Store {
     const { block } = this;
     if (axis === "query") return this.tokens(block.queryStream).length;
     if (axis === "key") return this.tokens(block.keyStream).length;
-    return axis === "d_model" ? this.state.run.model.d_model : this.state.run.model.d_head;
+    if (axis === "expert") return this.state.arrays.router?.router?.shape[1] ?? 1;
+    if (axis === "d_model") return this.state.arrays.stream?.residual?.shape[1] ?? this.state.run.model.d_model;
+    return axis === "d_value" ? block.dValue : block.dHead;
   }
 }

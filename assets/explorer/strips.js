@@ -2,6 +2,7 @@
 /** Strips: source and target tokens, the stages of the walk, and the token table of the first stage. */
 
 import { h, sized } from "./dom.js";
+import { Picture } from "./picture.js";
 import { drawPlate, limitOf } from "./plate.js";
 
 /** @typedef {import("./store.js").Store} Store @typedef {import("./words.js").Words} Words */
@@ -15,9 +16,10 @@ function arrows(event, move) {
 }
 
 export class TokenStrips {
-  /** @param {HTMLElement} element @param {Store} store @param {Words} words */
-  constructor(element, store, words) {
+  /** @param {HTMLElement} element @param {HTMLElement} pictures where images stand @param {Store} store @param {Words} words */
+  constructor(element, pictures, store, words) {
     this.element = element;
+    this.pictures = pictures;
     this.store = store;
     this.words = words;
     this.shape = "";
@@ -35,7 +37,12 @@ export class TokenStrips {
     const { store } = this;
     if (!store.state.run || !store.block) return;
     const shape = `${store.state.run.key} ${store.state.lang} ${store.block.name}`;
-    if (shape !== this.shape) this.element.replaceChildren(...["encoder", "decoder"].map((stream) => this.strip(stream)));
+    if (shape !== this.shape) {
+      const streams = Object.keys(store.state.run.tokens).filter((stream) => this.parts(stream).length || !store.isPatches(stream));
+      const seen = (/** @type {string} */ stream) => store.isPatches(stream) && store.state.picture;
+      this.element.replaceChildren(...streams.filter((stream) => !seen(stream)).map((stream) => this.strip(stream)));
+      this.pictures.replaceChildren(...streams.filter(seen).map((stream) => new Picture(store, this.words, stream).element));
+    }
     this.shape = shape;
     this.mark();
   }
@@ -43,7 +50,7 @@ export class TokenStrips {
   /** @param {string} stream */
   strip(stream) {
     const parts = this.parts(stream);
-    const name = this.words.ui(`strip_${stream}`);
+    const name = this.words.stream(stream);
     const buttons = this.store.tokens(stream).map((token, index) => this.token(stream, token, index, parts));
     return h("div", { class: `strip ${parts.length ? "" : "idle"}`, dataset: { stream } },
       h("span", { class: "strip-name" }, name),
@@ -52,8 +59,8 @@ export class TokenStrips {
 
   /** @param {string} stream @param {any} token @param {number} index @param {string[]} parts */
   token(stream, token, index, parts) {
-    const { run } = this.store.state;
-    const predicts = stream === "decoder" ? h("span", { class: "predicts", title: this.words.ui("predicts_title") }, `→ ${run.predictions[index]}`) : null;
+    const predicted = this.store.predicted(stream, index);
+    const predicts = predicted ? h("span", { class: "predicts", title: this.words.ui("predicts_title") }, `→ ${predicted}`) : null;
     return h("button", {
       type: "button", role: "option", class: `token ${token.unknown ? "unknown" : ""} ${token.special ? "special" : ""}`,
       dataset: { index }, tabindex: index ? -1 : 0, disabled: !parts.length, title: this.title(token, index),
@@ -63,8 +70,11 @@ export class TokenStrips {
 
   /** @param {any} token @param {number} index */
   title(token, index) {
-    const note = token.unknown ? ` · ${this.words.ui("unknown_title")}` : "";
-    return `${index} · ${token.text} · id ${token.id}${note}`;
+    const notes = [String(index), token.text, ...(token.id < 0 || token.row >= 0 ? [] : [`id ${token.id}`])];
+    if (token.unknown) notes.push(this.words.ui("unknown_title"));
+    if (token.whole) notes.push(this.words.ui("piece_title", { whole: token.whole }));
+    if (token.bytes) notes.push(this.words.ui("bytes_title", { bytes: token.bytes }));
+    return notes.join(" · ");
   }
 
   /** In self-attention a click chooses the query, with Shift the key. @param {string} stream @param {number} index @param {boolean} shift */
@@ -120,14 +130,15 @@ export class StageStrip {
     this.store = store;
     this.words = words;
     store.on(["lang", "run", "arrays", "colors"], () => this.draw());
-    store.on(["selection"], () => this.mark());
+    let block = "";
+    store.on(["selection"], () => (block === store.state.selection.block ? this.mark() : this.draw(), block = store.state.selection.block));
   }
 
   draw() {
     const { store, words } = this;
     const focused = this.element.contains(document.activeElement);
     this.element.setAttribute("aria-label", words.ui("stages"));
-    const { stages } = store.state.config;
+    const { stages } = store;
     this.element.replaceChildren(...stages.flatMap((/** @type {any} */ stage, /** @type {number} */ i) => [
       i ? h("span", { class: "then", "aria-hidden": "true" }, "›") : null, this.button(stage, i),
     ]).filter(Boolean));
@@ -137,7 +148,7 @@ export class StageStrip {
 
   /** @param {any} stage @param {number} i */
   button(stage, i) {
-    const text = this.words.of("stages", stage.id);
+    const text = this.words.of("stages", this.store.told(stage.id));
     const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { "aria-hidden": "true" }));
     this.icon(canvas, stage);
     return h("button", {
@@ -151,7 +162,7 @@ export class StageStrip {
 
   /** @param {number} index */
   move(index) {
-    const stage = this.store.state.config.stages[index];
+    const stage = this.store.stages[index];
     if (!stage) return;
     this.store.select({ stage: stage.id });
     /** @type {HTMLElement | null} */ (this.element.querySelector(`[data-stage="${stage.id}"]`))?.focus();
@@ -162,11 +173,12 @@ export class StageStrip {
     const { arrays, colors } = this.store.state;
     const size = 34;
     const pen = sized(canvas, size, size);
-    const plates = stage.id === "qkv" ? stage.plates.slice(2) : stage.plates.slice(-1);
+    const plates = stage.id === "qkv" ? stage.plates.slice(2) : stage.id === "rotation" ? [stage.plates[0], stage.plates[1]] : stage.plates.slice(-1);
+    if (stage.id === "shared") return this.comb(pen, size);
     plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
       const tensor = (arrays[plate.bundle] ?? arrays.head)?.[plate.array] ?? arrays.stream?.[plate.array];
       if (!tensor) return;
-      const [rows, cols] = [tensor.shape[0], Math.min(tensor.shape[1], 32)];
+      const [rows, cols] = [Math.min(tensor.shape[0], 64), Math.min(tensor.shape[1], 32)];
       const width = size / plates.length;
       const mask = arrays.head?.mask;
       const hides = ["mask", "masked_scores", "weights"].includes(plate.array);
@@ -177,6 +189,21 @@ export class StageStrip {
       }, colors);
     });
     if (!plates.length) this.letters(pen, size);
+  }
+
+  /** Many lines that meet in a few. @param {CanvasRenderingContext2D} pen @param {number} size */
+  comb(pen, size) {
+    const { palette } = this.store.state.colors;
+    pen.lineWidth = 1.5;
+    for (const i of [0, 1, 2, 3]) {
+      pen.strokeStyle = palette.query;
+      pen.beginPath();
+      pen.moveTo(3, 5 + i * 8);
+      pen.lineTo(size - 12, i < 2 ? 10 : 25);
+      pen.stroke();
+      pen.fillStyle = palette.key;
+      pen.fillRect(size - 12, i < 2 ? 6 : 21, 9, 8);
+    }
   }
 
   /** @param {CanvasRenderingContext2D} pen @param {number} size */
@@ -204,16 +231,22 @@ export class StageStrip {
 /** Every token with its place, text and id. @param {Store} store @param {Words} words */
 export function tokenTable(store, words) {
   const head = ["position", "token", "id", "note"].map((id) => h("th", { scope: "col" }, words.ui(`column_${id}`)));
-  const tables = ["encoder", "decoder"].map((stream) => h("table", {},
-    h("caption", {}, words.ui(`strip_${stream}`)), h("thead", {}, h("tr", {}, ...head.map((th) => th.cloneNode(true)))),
+  const streams = Object.keys(store.state.run.tokens).filter((stream) => [store.block.queryStream, store.block.keyStream].includes(stream) || !store.isPatches(stream));
+  const pictures = streams.filter((stream) => store.isPatches(stream) && store.state.picture);
+  if (pictures.length) return h("div", { class: "tables" }, ...pictures.map((stream) => new Picture(store, words, stream, 420).element));
+  const tables = streams.map((stream) => h("table", {},
+    h("caption", {}, words.stream(stream)), h("thead", {}, h("tr", {}, ...head.map((th) => th.cloneNode(true)))),
     h("tbody", {}, ...store.tokens(stream).map((token, index) => tokenRow(store, words, stream, token, index)))));
   return h("div", { class: "tables" }, ...tables);
 }
 
 /** @param {Store} store @param {Words} words @param {string} stream @param {any} token @param {number} index */
 function tokenRow(store, words, stream, token, index) {
-  const note = token.unknown ? words.ui("note_unknown") : token.special ? words.ui(`note_${token.text.replace(/[<>/]/g, "")}`) : "";
-  const predicts = stream === "decoder" ? words.ui("note_predicts", { token: store.state.run.predictions[index] }) : "";
+  const named = `note_${token.text.replace(/[<>/]/g, "")}`;
+  const special = token.special ? words.ui(named in words.texts.ui && store.state.run.model.pairs.length ? named : "note_special") : "";
+  const note = token.unknown ? words.ui("note_unknown") : special || (token.whole ? words.ui("piece_title", { whole: token.whole }) : "");
+  const predicted = store.predicted(stream, index);
+  const predicts = predicted ? words.ui("note_predicts", { token: predicted }) : "";
   const { block, active } = store;
   const chosen = block.queryStream === stream && active.query === index ? "is-query" : block.keyStream === stream && active.key === index ? "is-key" : "";
   return h("tr", { class: chosen, on: { click: () => block.queryStream === stream ? store.select({ query: index }) : store.select({ key: index }) } },

@@ -124,9 +124,17 @@ export class Words {
     return typeof said === "string" ? { ...entry, text: said } : { ...entry, ...(said ?? {}) };
   }
 
-  /** A block's name for people: “encoder 1 · self-attention”. @param {string} name */
+  /** A block's name for people: “Encoder 1 · self”; “Layer 1” where there is one stack only. @param {string} name */
   block(name) {
-    const [stream, layer, kind] = name.split(".");
-    return this.ui(`block_${stream}_${kind}`, { layer });
+    const [tower, layer, kind] = name.split(".");
+    const towers = new Set(this.store.state.run?.blocks.map((/** @type {any} */ block) => block.name.split(".")[0]) ?? []);
+    if (towers.size < 2 && kind === "self") return this.ui("block_layer", { layer });
+    return this.ui(`block_${tower}_${kind}`, { layer });
+  }
+
+  /** What a stream of tokens is called. @param {string} stream */
+  stream(stream) {
+    const { label, rows, columns } = this.store.state.run?.streams[stream] ?? {};
+    return this.ui(`strip_${label}`, { rows, columns });
   }
 }

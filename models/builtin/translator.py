@@ -17,6 +17,7 @@ from models.builtin.transformer import MultiHeadAttention, Transformer
 from models.edits import BUILT, ScaleHead
 from models.errors import (
     BadRequest,
+    ContextFull,
     EditOutOfRange,
     EmptyText,
     OnlyUnknownWords,
@@ -26,7 +27,9 @@ from models.errors import (
     TextTooLong,
     UnsupportedEdit,
 )
+from models.generation import Cancelled, Generation, Strategy, steps_of
 from models.recorder import Edit, Recorder, recording
+from models.sampling import Writing
 from models.trace import Block, GuidedHead, ModelCard, PositionalEncoding, Site, Token, Trace
 
 TOKEN_LIMIT = 64
@@ -61,14 +64,17 @@ class Translator:
         language: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         edits: Sequence[Edit] = (),
+        image: object = None,
     ) -> Trace:
         """One run. Without a target the decoder's own greedy translation is read back in one teacher-forced pass.
 
         Raises:
             TextError: nothing to read, nothing known, too long.
-            BadRequest: ids or a language that this model does not have.
+            BadRequest: ids or a language that this model does not have, or an image, which it does not read.
             EditError: an edit this model cannot apply.
         """
+        if image is not None:
+            raise BadRequest(f"an image for {self.card.name}, which reads text")
         source = self._source(text) if inputs is None else self._checked_ids(inputs, "input_ids")
         if inputs is not None and "decoder_input_ids" in inputs:
             read, writes = self._checked_ids(inputs, "decoder_input_ids"), False
@@ -82,6 +88,65 @@ class Translator:
                 self._check_edits(edits, len(source), len(read))
             logits = self.transformer(_ids(source), _ids(read))
         return self._trace(text, {"encoder": source, "decoder": read}, recorder, logits, tuple(edits))
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        steps: int = 20,
+        strategy: Strategy | None = None,
+        language: str | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Generation:
+        """The translation of a sentence, written word by word; the decoder reads everything written so far each time.
+
+        Raises:
+            TextError: nothing to read, nothing known, too long, no room for so many steps.
+            BadRequest: ids or a language that this model does not have, or beam search.
+            TooManySteps: more than are written at once.
+        """
+        strategy = strategy or Strategy()
+        if strategy.name == "beam":
+            raise BadRequest(
+                "strategy 'beam', which the built-in translators do not have; use greedy or sample"
+            )
+        strategy.check_steps(steps, len(self.tokenizer.vocabulary))
+        source = self._source(prompt) if inputs is None else self._checked_ids(inputs, "input_ids")
+        if inputs is not None and "decoder_input_ids" in inputs:
+            read = self._checked_ids(inputs, "decoder_input_ids")
+        else:
+            read = self._target(prompt, None, language)
+        if len(read) + steps - 1 > TOKEN_LIMIT:
+            raise ContextFull(len(read), steps, TOKEN_LIMIT)
+        return self._write(prompt, (source, read), steps, Writing(strategy, cancelled))
+
+    def _write(
+        self, text: str, read: tuple[tuple[Token, ...], tuple[Token, ...]], steps: int, writing: Writing
+    ) -> Generation:
+        source, start = read
+        recorder, written, logits = Recorder((), _KEPT), list[Token](), torch.empty(0)
+        with torch.no_grad(), recording(recorder):  # what the recorder holds in the end is of the last step
+            encoded = self.transformer.encode(_ids(source))
+            while len(written) < steps and not self._ended(written, writing):
+                logits = self.transformer.decode(_ids((*start, *written)), encoded, _ids(source))
+                written.append(self._token(int(writing.weighed(logits[:, -1]).argmax())))
+        fed = {"encoder": source, "decoder": (*start, *written[:-1])}
+        trace = self._trace(text, fed, recorder, logits, ())
+        return Generation(
+            tokens=tuple(written),
+            steps=steps_of(trace, written, *writing.of([0] * len(written))),
+            trace=trace,
+            strategy=writing.strategy,
+            text=self.tokenizer.decode(written),
+            cancelled=writing.stopped,
+        )
+
+    def _ended(self, written: Sequence[Token], writing: Writing) -> bool:
+        return bool(written) and (written[-1].id == self.tokenizer.end or writing.stops())
+
+    def check_length(self, text: str, limit: int) -> None:
+        """Nothing to refuse here: this model's own limit, checked when it reads, is lower."""
 
     def _source(self, text: str) -> tuple[Token, ...]:
         words = self._words(text)
@@ -262,6 +327,8 @@ def _card(name: str, transformer: Transformer, config: Mapping[str, Any]) -> Mod
         d_hidden=sizes.d_hidden,
         vocabulary=sizes.vocabulary,
         context_length=TOKEN_LIMIT,
+        memory=sum(parameter.nbytes for parameter in transformer.parameters()),
+        routes=("builtin",),
         revision=str(config.get("revision", "")),
         guided=tuple(GuidedHead(**head) for head in config.get("guided", ())),
         pairs=PAIRS,

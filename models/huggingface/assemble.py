@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from models.huggingface.capture import Capture
 from models.huggingface.places import Plan
-from models.huggingface.windows import grids, joined, patch_order
+from models.huggingface.windows import Windows, bias_grid, joined, mask_grids, patch_order
 from models.trace import Block, Site
 
 Arrays = dict[tuple[Site, str], Any]
@@ -28,6 +28,8 @@ class Assembly:
     arrays: Arrays = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
     """Stream → how many tokens it has, as the queries of its blocks say."""
+    windows: dict[str, Windows] = field(default_factory=dict)
+    """Path of a layer → the windows of the image in which its modules work."""
     _known: dict[tuple[object, ...], NDArray] = field(default_factory=dict)
     _names: Counter[str] = field(default_factory=Counter)
 
@@ -52,14 +54,15 @@ class Assembly:
         if capture.bias is not None:
             self.arrays[Site.BIAS, block.name] = self._grid(capture.bias, shape)
 
-    def add_windows(self, captures: Sequence[Capture], layer: nn.Module) -> None:
+    def add_windows(self, captures: Sequence[Capture], windows: Windows) -> None:
         """One more block: the attention of one call inside the windows of an image."""
-        order = patch_order(layer, len(captures), captures[0].query.shape[1])
-        self.add(joined(captures, order))
-        mask, bias = grids(captures, order)
-        self.arrays[Site.MASK, self.blocks[-1].name] = mask
+        self.add(joined(captures, windows))
+        grids = mask_grids(captures, windows)
+        bias = bias_grid(captures, windows)
         if bias is not None:
-            self.arrays[Site.BIAS, self.blocks[-1].name] = bias
+            grids[Site.BIAS] = bias
+        self.arrays |= {(site, self.blocks[-1].name): grid for site, grid in grids.items()}
+        self.windows[self.plan.places[captures[0].module].layer_path] = windows
 
     def _block(self, capture: Capture) -> Block:
         place, number = self.plan.places[capture.module], self.plan.number(capture.module, capture.call)
@@ -116,12 +119,36 @@ def assembled(calls: Iterable[Sequence[Capture]], plan: Plan, model: nn.Module) 
         place = plan.places.get(captures[0].module) if captures else None
         if place is None:
             continue
-        if len(captures) > 1 and captures[0].query.shape[1] == captures[0].key.shape[1]:
-            assembly.add_windows(captures, model.get_submodule(place.layer_path))
+        windows = windows_of(captures, place.layer_path, model)
+        if windows is not None:
+            assembly.add_windows(captures, windows)
         else:  # one item; or blocks of a long text, whose keys overlap (LongT5)
             for capture in captures:
                 assembly.add(capture)
     return assembly
+
+
+def windows_of(captures: Sequence[Capture], layer: str, model: nn.Module) -> Windows | None:
+    """The windows of one call: several items, each attending to itself; None where there are none."""
+    if len(captures) < 2 or captures[0].query.shape[1] != captures[0].key.shape[1]:
+        return None
+    return Windows(patch_order(model.get_submodule(layer), len(captures), captures[0].query.shape[1]))
+
+
+def first_calls(
+    calls: Iterable[Sequence[Capture]], plan: Plan, model: nn.Module
+) -> tuple[list[Capture], dict[str, Windows]]:
+    """Each attention module's first call, over all windows, and the windows of the layers that have them."""
+    found, windows = [], {}
+    for captures in calls:
+        place = plan.places.get(captures[0].module) if captures else None
+        if place is None or captures[0].call:
+            continue
+        inside = windows_of(captures, place.layer_path, model)
+        found.append(captures[0] if inside is None else joined(captures, inside))
+        if inside is not None:
+            windows[place.layer_path] = inside
+    return found, windows
 
 
 def never_ahead(captures: Sequence[Capture]) -> set[str]:

@@ -11,8 +11,8 @@ MEMORY_LIMIT = 32 * 2**20
 """The most bytes that a run keeps beside attention itself: GPT-2 small keeps everything up to about 80 tokens."""
 
 PRIORITY = (
-    *(Site.ROUTER, Site.RESIDUAL, Site.ATTENTION_OUTPUT, Site.MLP_OUTPUT, Site.QUERY_INPUT),
-    *(Site.NORM, Site.RESIDUAL_SUM, Site.HIDDEN),
+    *(Site.ROUTER, Site.ROUTER_PROBABILITIES, Site.RESIDUAL, Site.ATTENTION_OUTPUT, Site.MLP_OUTPUT),
+    *(Site.QUERY_INPUT, Site.KEY_INPUT, Site.NORM, Site.RESIDUAL_SUM, Site.HIDDEN),
 )
 """What is kept first when not everything fits."""
 
@@ -20,10 +20,19 @@ PRIORITY = (
 def affordable(
     wanted: Sequence[Wanted], tokens: int, widths: Mapping[Site, int], d_model: int
 ) -> tuple[Wanted, ...]:
-    """The sites that fit into memory for a text of so many tokens: each everywhere or nowhere."""
-    total, chosen = 0, set()
+    """The sites that fit into memory for a text of so many tokens: each everywhere or nowhere.
+
+    What passes one module at one place is kept once, whatever sites it stands for.
+    """
+    total, chosen, kept = 0, set(), set()
     for site in PRIORITY:
-        total += sum(want.site is site for want in wanted) * tokens * widths.get(site, d_model) * 4
+        new = {_passing(want) for want in wanted if want.site is site} - kept
+        total += len(new) * tokens * widths.get(site, d_model) * 4
         if total <= MEMORY_LIMIT:
             chosen.add(site)
+            kept |= new
     return tuple(want for want in wanted if want.site in chosen)
+
+
+def _passing(want: Wanted) -> tuple[str, str]:
+    return want.path, want.part

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from models.huggingface.capture import Capture
-from models.huggingface.interface import Call, Rotation, Watch
+from models.huggingface.interface import Call, Watch
 from models.huggingface.rotation import unrotated
 
 SHIFTED = -50.0
@@ -50,16 +50,14 @@ def captured(watch: Watch, paths: Mapping[nn.Module, str]) -> list[tuple[Capture
     found = []
     for call in watch.calls:
         path = paths.get(call.module, "")
-        found.append(_captures(call, path, counted[path], watch.rotations, split))
+        found.append(_captures(call, path, counted[path], split))
         counted[path] += 1
     return found
 
 
-def _captures(
-    call: Call, path: str, number: int, rotations: Sequence[Rotation], split: Split
-) -> tuple[Capture, ...]:
+def _captures(call: Call, path: str, number: int, split: Split) -> tuple[Capture, ...]:
     mask, bias = split.mask_and_bias(call)
-    queries, keys = unrotated(call.query, rotations), unrotated(call.key, rotations)
+    queries, keys = (unrotated(tensor, call.rotations) for tensor in (call.query, call.key))
     scale = call.arguments.get("scaling")
     sink = call.arguments.get("s_aux", call.arguments.get("sinks"))
     return tuple(
@@ -77,6 +75,7 @@ def _captures(
             sink=None if sink is None else sink.flatten(),
             query_unrotated=_item(queries, item),
             key_unrotated=_item(keys, item),
+            rotations=call.rotations,
         )
         for item in range(len(call.query))
     )

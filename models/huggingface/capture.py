@@ -10,7 +10,9 @@ from typing import Literal
 
 from torch import Tensor
 
-Route = Literal["interface", "tracer", "module"]
+from models.huggingface.interface import Rotation
+
+Route = Literal["interface", "tracer", "module", "band"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +40,5 @@ class Capture:
     query_unrotated: Tensor | None = None  # (head, q, d)
     key_unrotated: Tensor | None = None  # (kv_head, k, d)
     route: Route = "interface"
+    rotations: tuple[Rotation, ...] = ()
+    """The last ones before it, of the whole batch: a cache hides that keys were rotated."""

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from torch import nn
 
 from models.huggingface.assemble import Assembly
+from models.huggingface.device import first_device
 from models.huggingface.dummy import text_config
 from models.huggingface.places import Plan
-from models.trace import ModelCard, Site
+from models.trace import ModelCard, PositionalEncoding, Site
 
 
 def model_card(
-    model: Any, name: str, plan: Plan | None = None, seen: Assembly | None = None, positions: str = ""
+    model: Any,
+    name: str,
+    plan: Plan | None = None,
+    seen: Assembly | None = None,
+    positions: Sequence[PositionalEncoding] = (),
 ) -> ModelCard:
     """The card: sizes as a dummy forward showed them, the rest from the parameters and the configuration."""
     config, block = text_config(model), seen.blocks[0] if seen else None
     query = seen.arrays[Site.QUERY, block.name] if seen and block else None
+    experts, chosen = _experts(seen)
     return ModelCard(
         name=name,
         architecture=type(model).__name__,
@@ -28,15 +38,46 @@ def model_card(
         d_model=int(getattr(config, "hidden_size", 0) or 0),
         d_head=0 if query is None else query.shape[-1],
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        positions=positions,
+        positions=_ways(seen, positions) if seen else "",
+        routes=tuple(dict.fromkeys(block.route for block in seen.blocks)) if seen else (),
+        experts=experts,
+        experts_chosen=chosen,
+        reads=_reads(model),
         d_hidden=_first(
             config, "intermediate_size", "n_inner", "ffn_dim", "d_ff", "encoder_ffn_dim", "hidden_dim"
         ),
         vocabulary=_first(config, "vocab_size"),
         context_length=read_limit(model),
         dtype=str(model.dtype).removeprefix("torch."),
+        device=str(first_device(model)),
+        memory=memory(model),
+        without=without_attention(plan) if plan else (),
         revision=str(getattr(config, "_commit_hash", "") or ""),
     )
+
+
+def memory(model: nn.Module) -> int:
+    """Bytes of its parameters and buffers; what two modules share counts once."""
+    return sum(tensor.nbytes for tensor in chain(model.parameters(), model.buffers()))
+
+
+def without_attention(plan: Plan) -> tuple[str, ...]:
+    """The layers that have no softmax attention, such as the Mamba layers of a hybrid: `decoder.0`."""
+    having = {(place.layers, place.layer) for place in plan.places.values()}
+    return tuple(
+        f"{plan.tower(layers)}.{plan.count(layers, layer, 0)}"
+        for layers, length in plan.lengths.items()
+        for layer in range(length)
+        if layers not in plan.places and (layers, layer) not in having
+    )
+
+
+def layer_kinds(model: nn.Module) -> str:
+    """What its longest list of layers is made of: `24 × MambaBlock`."""
+    lists = (module for module in model.modules() if isinstance(module, nn.ModuleList))
+    layers = max(lists, key=len, default=())
+    kinds = Counter(type(layer).__name__ for layer in layers)
+    return ", ".join(f"{count} × {kind}" for kind, count in kinds.items()) or type(model).__name__
 
 
 def read_limit(model: Any) -> int:
@@ -52,6 +93,32 @@ def read_limit(model: Any) -> int:
         (table.padding_idx + 1 for table in tables if table.padding_idx and table.num_embeddings == limit), 0
     )
     return max(limit - offset, 0)
+
+
+def _ways(seen: Assembly, positions: Sequence[PositionalEncoding]) -> str:
+    """The kinds of positions; `none` too where some layers turn their queries and others do not."""
+    kinds = list(dict.fromkeys(encoding.kind for encoding in positions))
+    turned = {
+        (Site.QUERY_UNROTATED, block.name) in seen.arrays for block in seen.blocks if block.kind == "self"
+    }
+    return ", ".join(kinds if kinds and turned != {True, False} else [*kinds, "none"])
+
+
+def _experts(seen: Assembly | None) -> tuple[int, int]:
+    """(experts, how many of them are chosen for a token), as the routers showed them."""
+    arrays = seen.arrays if seen else {}
+    chosen = [array for (site, _), array in arrays.items() if site is Site.ROUTER]
+    return (chosen[0].shape[1], int((chosen[0] != 0).sum(axis=1).max())) if chosen else (0, 0)
+
+
+def _reads(model: Any) -> tuple[str, ...]:
+    """What the model takes: `text`, `image`, both, or the name of what else it takes."""
+    accepted, main = inspect.signature(model.forward).parameters, model.main_input_name
+    names = {"input_ids": "text", "pixel_values": "image"}
+    others = (name for name in names if name in accepted and name != main)
+    return tuple(
+        names.get(name, name) for name in sorted({main, *others}, key=lambda name: name != "input_ids")
+    )
 
 
 def _kind(model: Any, plan: Plan | None) -> str:

@@ -28,6 +28,13 @@ def dummy_inputs(model: Any) -> Iterator[dict[str, Any]]:
         yield both
 
 
+def alone(model: Any, name: str) -> dict[str, Any]:
+    """Only `input_ids` or only `pixel_values`, to find out whether a model that takes both is content with one."""
+    if name == "pixel_values":
+        return {name: _image(model).to(model.device, model.dtype)}
+    return {name: _ids(model).to(model.device)}
+
+
 def text_config(model: Any) -> Any:
     """The part of the configuration that speaks of tokens."""
     return model.config.get_text_config()
@@ -44,16 +51,21 @@ def _ids(model: Any) -> Tensor:
     return ids[None]
 
 
+def vision_config(model: Any) -> Any:
+    """The part of the configuration that speaks of images."""
+    encoder = getattr(model.config, "encoder", None)
+    encoder = encoder if hasattr(encoder, "image_size") else None
+    return getattr(model.config, "vision_config", None) or encoder or model.config
+
+
 def image_size(model: Any) -> tuple[int, int]:
     """(height, width) of the images that a model was made for."""
-    config = getattr(model.config, "vision_config", None) or model.config
-    size = getattr(config, "image_size", None) or 224
+    size = getattr(vision_config(model), "image_size", None) or 224
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
 def _image(model: Any) -> Tensor:
-    config = getattr(model.config, "vision_config", None) or model.config
-    channels = int(getattr(config, "num_channels", 3) or 3)
+    channels = int(getattr(vision_config(model), "num_channels", 3) or 3)
     return torch.linspace(-1, 1, channels * image_size(model)[0] * image_size(model)[1]).reshape(
         1, channels, *image_size(model)
     )

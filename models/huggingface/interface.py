@@ -19,6 +19,17 @@ from torch import Tensor, nn
 
 Attention = Callable[..., tuple[Tensor, Tensor | None]]
 
+LAST = 4
+"""How many rotations an attention call can have had: of queries and keys, in two parts each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What a rotary function received and gave back: queries, keys or both."""
+
+    before: tuple[Tensor, ...]
+    after: tuple[Tensor, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -33,14 +44,8 @@ class Call:
     context: Tensor  # (batch, q, head, d_v)
     own: bool
     """Whether the model's own eager function computed it, which knows no `is_causal`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rotation:
-    """What a rotary function received and gave back: queries, keys or both."""
-
-    before: tuple[Tensor, ...]
-    after: tuple[Tensor, ...]
+    rotations: tuple[Rotation, ...] = ()
+    """The last ones before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,16 @@ class Passed:
     layer_type: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One call of banded attention: what its maps gave, the mask, and the context; a batch of one."""
+
+    module: nn.Module
+    maps: Mapping[str, Tensor | None]  # (position, 1, head · d)
+    mask: Tensor  # (1, position): below 0 padding, above 0 global attention
+    context: Tensor  # (1, position, head · d)
+
+
 @dataclass
 class Watch:
     """What one run shows: attention calls, rotations, masks, and what passed the observed modules."""
@@ -69,6 +84,9 @@ class Watch:
     rotations: list[Rotation] = field(default_factory=list)
     masks: list[MaskMade] = field(default_factory=list)
     passed: list[Passed] = field(default_factory=list)
+    bands: list[Band] = field(default_factory=list)
+    projected: dict[nn.Module, Tensor] = field(default_factory=dict)
+    """What the maps of a banded attention gave that is still at work."""
     kept: frozenset[nn.Module] | None = None
     """The observed modules of which this run keeps what passes them; None: of all."""
 
@@ -142,5 +160,6 @@ def _attend(  # noqa: PLR0917 -- the signature is transformers'
 ) -> tuple[Tensor, Tensor | None]:
     """Let the model's function compute, and keep references to what went in and what came out."""
     context, weights = function(module, query, key, value, attention_mask, **arguments)
-    watch.calls.append(Call(module, query, key, value, attention_mask, arguments, context, own))
+    last = tuple(watch.rotations[-LAST:])
+    watch.calls.append(Call(module, query, key, value, attention_mask, arguments, context, own, last))
     return context, weights

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,13 +14,17 @@ from torch import Tensor
 from models.errors import (
     BadRequest,
     EmptyText,
+    NeedsImage,
+    NeedsText,
     NoTokenizer,
     NoTokens,
     TargetTooLong,
     TextTooLarge,
     TextTooLong,
 )
-from models.huggingface.dummy import text_config
+from models.huggingface.device import beside
+from models.huggingface.dummy import alone, image_size, text_config
+from models.huggingface.images import Images, Picture, Seen
 from models.huggingface.tokens import text_tokens
 from models.trace import Token
 
@@ -29,10 +34,13 @@ CHARACTER_LIMIT = 200_000
 WRITTEN_LIMIT = 64
 """The most tokens that a decoder writes when no target is given."""
 
+STRETCH = "interpolate_pos_encoding"
+"""How a vision model is told that an image is not of its usual size, where it wants to be told."""
+
 Inputs = dict[str, Any]
 
 
-@dataclass
+@dataclass(eq=False)
 class Reader:
     """Makes the inputs of one model, and the tokens that stand for them."""
 
@@ -40,10 +48,68 @@ class Reader:
     model: Any
     tokenizer: Any
     limit: int
+    images: Images
     accepted: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.accepted = frozenset(inspect.signature(self.model.forward).parameters)
+
+    def read(
+        self, text: str, inputs: Mapping[str, Any] | None, image: Picture | None
+    ) -> tuple[Inputs, tuple[Token, ...], Seen | None]:
+        """What was given as inputs, the tokens of its text, and what is seen of its image.
+
+        Raises:
+            TextError: nothing to read, too long, or no tokenizer.
+            ImageError: no image where one is needed, or one that cannot be taken; no text beside it.
+            BadRequest: text, an image or inputs that this model does not read.
+        """
+        if inputs is not None and image is not None:
+            raise BadRequest("an image beside inputs=; give one of them")
+        if inputs is not None:
+            given, tokens = self.ready(inputs)
+            values = given.get("pixel_values")
+            return given, tokens, Seen({}, self.images.picture(values)) if values is not None else None
+        if image is None:
+            if "pixel_values" in self.accepted and not self.is_enough("input_ids"):
+                raise NeedsImage(self.name)
+            return (*self.text(text), None)
+        seen = self._seen(image)
+        given: Inputs = {name: value for name, value in seen.inputs.items() if name in self.accepted}
+        if given["pixel_values"].shape[-2:] != image_size(self.model) and STRETCH in self.accepted:
+            given[STRETCH] = True
+        if text.strip():
+            read, tokens = self.text(text)
+            return given | read, tokens, seen
+        if self.is_enough("pixel_values"):
+            return given, (), seen
+        if not self.model.can_generate():
+            raise NeedsText(self.name)
+        given["input_ids"] = self.written(given)  # a caption
+        return given, text_tokens(given["input_ids"][0].tolist(), self.tokenizer), seen
+
+    def _seen(self, image: Picture) -> Seen:
+        if "pixel_values" not in self.accepted:
+            raise BadRequest(f"an image for {self.name}, which reads {self.model.main_input_name}")
+        if any(hasattr(self.model.config, name) for name in ("image_token_id", "image_token_index")):
+            raise BadRequest(f"an image for {self.name}, which marks its place in the text; give inputs=")
+        return self.images.read(image)
+
+    @cache  # noqa: B019 -- a reader lives as long as its model
+    def is_enough(self, name: str) -> bool:
+        """Whether `input_ids` or `pixel_values` alone will do, as a run on nothing else shows."""
+        if name not in self.accepted:
+            return False
+        if not {"input_ids", "pixel_values"} <= self.accepted:
+            return True
+        if self.model.config.is_encoder_decoder:
+            return name == self.model.main_input_name
+        try:
+            with torch.no_grad():
+                self.model(**alone(self.model, name))
+        except Exception:  # noqa: BLE001 -- whatever foreign code raises when something is missing
+            return False
+        return True
 
     def text(self, text: str) -> tuple[Inputs, tuple[Token, ...]]:
         """A text as inputs, and its tokens with their places in it.
@@ -67,6 +133,17 @@ class Reader:
         offsets = read.pop("offset_mapping", None)
         tokens = text_tokens(ids, self.tokenizer, text, None if offsets is None else offsets[0].tolist())
         return {key: value for key, value in read.items() if key in self.accepted}, tokens
+
+    def check_length(self, text: str, limit: int) -> None:
+        """Refuse a text of more than so many tokens.
+
+        Raises:
+            TextTooLong: it has more.
+        """
+        if self.tokenizer is not None and len(text) > limit // 8:  # a letter is at most a few tokens
+            count = len(self._encode(text[:CHARACTER_LIMIT])["input_ids"][0])
+            if count > limit:
+                raise TextTooLong(count, limit)
 
     def _encode(self, text: str) -> Inputs:
         if self.tokenizer is None:
@@ -151,7 +228,8 @@ class Reader:
             return torch.tensor([[self.start()]])
         limit = min(WRITTEN_LIMIT, (self.limit or WRITTEN_LIMIT + 1) - 1)
         with torch.no_grad():
-            ids = self.model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=limit)[0]
+            given = beside(self.model, inputs)
+            ids = self.model.generate(**given, do_sample=False, num_beams=1, max_new_tokens=limit)[0]
         ends = self.model.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends]
         last = len(ids) - 1 if len(ids) > 1 and int(ids[-1]) in ends else len(ids)

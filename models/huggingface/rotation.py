@@ -1,13 +1,16 @@
 """Queries and keys before rotary positions turned them.
 
-Models rotate with a function of their own module, `apply_rotary_pos_emb` or one named alike. Each is wrapped once and
-does nothing while no run is recorded. Whether a head was rotated is read from the tensors: the queries that entered
-the dot product must be the very ones, or hold the very numbers, that such a function gave back.
+Models rotate with a function of their own module, or a static method, `apply_rotary_pos_emb` or one named alike.
+Each is wrapped once and does nothing while no run is recorded. Whether a head was rotated is read from the tensors:
+the queries that entered the dot product must be the very ones that such a function gave back, or hold the very
+numbers, or be multiples of them, one factor for each vector (a norm without weights after rotation, which might as
+well stand before it).
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -17,29 +20,38 @@ import torch
 from torch import Tensor, nn
 
 from models.huggingface.interface import Rotation, current
+from models.huggingface.steps import near
 
 _NAME = re.compile(r"^apply_\w*(rotary|rope)\w*$")
+_ANGLES = re.compile(r"sin|cos|freq|position|angle")
 
 
 def watch_rotations(model: nn.Module) -> None:
-    """Wrap the rotary functions of every Python module that this model's code comes from."""
-    for name in {type(module).__module__ for module in model.modules()}:
-        if name.startswith("torch."):
+    """Wrap the rotary functions of every Python module and class that this model's code comes from."""
+    for kind in {type(module) for module in model.modules()}:
+        if kind.__module__.startswith("torch."):
             continue
-        names = vars(sys.modules[name])
+        for key, value in list(vars(kind).items()):
+            if _NAME.match(key) and isinstance(value, staticmethod) and not hasattr(value, "watched"):
+                setattr(kind, key, staticmethod(_watched(value.__func__)))
+        names = vars(sys.modules[kind.__module__])
         for key, value in list(names.items()):
             if _NAME.match(key) and callable(value) and not hasattr(value, "watched"):
                 names[key] = _watched(value)
 
 
 def _watched(rotate: Callable[..., Any]) -> Callable[..., Any]:
+    turning = [name for name in inspect.signature(rotate).parameters if not _ANGLES.search(name)]
+    order = list(inspect.signature(rotate).parameters)
+
     @functools.wraps(rotate)
     def rotated(*args: Any, **arguments: Any) -> Any:
         result, watch = rotate(*args, **arguments), current()
         if watch is not None:
             after = result if isinstance(result, tuple) else (result,)
-            before = [value for value in (*args, *arguments.values()) if isinstance(value, Tensor)]
-            watch.rotations.append(Rotation(tuple(before[: len(after)]), after))
+            given = dict(zip(order, args, strict=False)) | arguments
+            before = tuple(given[name] for name in turning if isinstance(given.get(name), Tensor))
+            watch.rotations.append(Rotation(before[: len(after)], after))
         return result
 
     vars(rotated)["watched"] = True
@@ -68,7 +80,25 @@ def _undone(tensor: Tensor, before: Tensor, after: Tensor) -> Tensor | None:
             part = _part_undone(tensor, source, turned)
             if part is not None:
                 return part
+        if turned.shape == tensor.shape and _is_multiple(tensor[:, :1, :1], turned[:, :1, :1]):
+            return _multiple_undone(tensor, source, turned)
     return None
+
+
+def _factors(tensor: Tensor, turned: Tensor) -> Tensor:
+    """By what each vector was multiplied."""
+    sizes = turned.square().sum(dim=-1, keepdim=True).clamp_min(torch.finfo(turned.dtype).tiny)
+    return (tensor * turned).sum(dim=-1, keepdim=True) / sizes
+
+
+def _is_multiple(tensor: Tensor, turned: Tensor) -> bool:
+    return near(_factors(tensor, turned) * turned, tensor)
+
+
+def _multiple_undone(tensor: Tensor, before: Tensor, after: Tensor) -> Tensor | None:
+    """What was before, multiplied as the rotated vectors were afterwards."""
+    factors = _factors(tensor, after)
+    return before * factors if near(factors * after, tensor) else None
 
 
 def _broadcasts(turned: Tensor, tensor: Tensor) -> bool:

@@ -26,6 +26,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from models.huggingface import tracer_graph as graph
 from models.huggingface import tracer_parts as parts
 from models.huggingface.capture import Capture, Route
+from models.huggingface.interface import LAST, current
 from models.huggingface.tracer_functions import (
     ADD,
     CAST,
@@ -292,6 +293,9 @@ class _Tracer(TorchFunctionMode):
         route: Route = "module" if isinstance(module, nn.MultiheadAttention) else "tracer"
         attended = parts.Attended(weights.scores, weights.heads, value, context)
         found = parts.captures(attended, path, self._counted[path], route=route, split=self._split)
+        watch = current()
+        if watch is not None:
+            found = parts.with_unrotated(found, watch.rotations[-LAST:])
         if found:
             for storage in parts.storages(found):
                 self._held.setdefault(storage, set()).add(len(self.calls))

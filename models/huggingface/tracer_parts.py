@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from models.huggingface.capture import Capture, Route
+from models.huggingface.interface import Rotation
+from models.huggingface.rotation import unrotated
 from models.huggingface.tracer_graph import FORBIDDEN, SHUT, Part, Scores
 
 Split = Callable[[Tensor, float], tuple[Tensor | None, Tensor | None]]
@@ -71,6 +73,25 @@ def split(tensor: Tensor, factor: float) -> tuple[Tensor | None, Tensor | None]:
     allowed = added > (lowest if two_valued else FORBIDDEN)
     bias = added.masked_fill(~allowed, 0.0)
     return allowed, (bias if bool(bias.any()) else None)
+
+
+def with_unrotated(found: Sequence[Capture], rotations: Sequence[Rotation]) -> tuple[Capture, ...]:
+    """The captures of a batch with queries and keys as they were before these rotations, if they are theirs."""
+    if not rotations or not found:
+        return tuple(found)
+    found = [replace(capture, rotations=tuple(rotations)) for capture in found]
+    queries, keys = (torch.stack([getattr(capture, name) for capture in found]) for name in ("query", "key"))
+    query, key = unrotated(queries, rotations), unrotated(keys, rotations)
+    group = queries.shape[1] // keys.shape[1]
+    if key is None and group > 1:  # rotated after they were repeated for each head (Falcon)
+        repeated = unrotated(keys.repeat_interleave(group, dim=1), rotations)
+        key = None if repeated is None else repeated[:, ::group]
+    if query is None or key is None:
+        return tuple(found)
+    return tuple(
+        replace(capture, query_unrotated=query[item], key_unrotated=key[item])
+        for item, capture in enumerate(found)
+    )
 
 
 def storages(found: Sequence[Capture]) -> set[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.huggingface.capture import Capture
+from models.trace import Site
 
 
 @dataclass(frozen=True)
@@ -38,33 +40,62 @@ class WindowGrid:
             grid[np.ix_(patches, patches)] = self.windows[min(window, len(self.windows) - 1), head]
         return grid
 
+    def regions(self) -> NDArray[np.int64]:
+        """(patch,): patches with the same number may attend to each other, within a window and its region."""
+        first = self.windows[:, 0].argmax(axis=-1)  # (window or 1, q): the first key of a query's region
+        labels = np.arange(len(self.order))[:, None] * self.order.shape[1] + first
+        found = np.empty(self.order.size, dtype=np.int64)
+        found[self.order] = np.unique(labels, return_inverse=True)[1].reshape(self.order.shape)
+        return found
+
+    def lies_in(self, rows: int, columns: int) -> bool:
+        """Whether each window is a square of such a grid, going round its edges where a shift takes it there."""
+        edge = math.isqrt(self.order.shape[1])
+        rows_of, columns_of = np.divmod(self.order, columns)
+        apart = (rows_of - rows_of[:, :1]) % rows, (columns_of - columns_of[:, :1]) % columns
+        return self.order.size == rows * columns and all(bool((steps < edge).all()) for steps in apart)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         return np.stack([self[head] for head in range(len(self))]).astype(
             dtype or self.windows.dtype, copy=bool(copy)
         )
 
 
-def patch_order(layer: nn.Module, windows: int, size: int) -> Tensor:
-    """(window, place) → patch: the windows of a square image, rolled by the layer's shift, row by row.
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one call: (window, place) → patch."""
 
-    An image that is not square, or that the layer pads, keeps the order of its windows.
+    order: Tensor
+
+    @cached_property
+    def back(self) -> Tensor:
+        """Patch → its place among the windows, one after another."""
+        return self.order.flatten().argsort()
+
+
+def patch_order(layer: nn.Module, windows: int, size: int) -> Tensor:
+    """(window, place) → patch: the windows of an image, rolled by the layer's shift, row by row.
+
+    An image that is neither square nor of the layer's own size, or that the layer pads, keeps the order of its windows.
     """
-    side, edge = math.isqrt(windows * size), math.isqrt(size)
-    if side * side != windows * size or edge * edge != size:
+    edge, side = math.isqrt(size), math.isqrt(windows * size)
+    rows, columns = getattr(layer, "input_resolution", None) or (side, side)
+    if rows * columns != windows * size:
+        rows, columns = side, side
+    if rows * columns != windows * size or edge * edge != size or rows % edge or columns % edge:
         return torch.arange(windows * size).reshape(windows, size)
     shift = int(getattr(layer, "shift_size", 0) or 0)
-    patches = torch.arange(side * side).reshape(side, side).roll((-shift, -shift), dims=(0, 1))
-    cut = patches.reshape(side // edge, edge, side // edge, edge).transpose(1, 2)
+    patches = torch.arange(rows * columns).reshape(rows, columns).roll((-shift, -shift), dims=(0, 1))
+    cut = patches.reshape(rows // edge, edge, columns // edge, edge).transpose(1, 2)
     return cut.reshape(windows, size)
 
 
-def joined(captures: Sequence[Capture], order: Tensor) -> Capture:
+def joined(captures: Sequence[Capture], windows: Windows) -> Capture:
     """The captures of all windows as one over all patches, without its mask and bias, which stay in windows."""
     one = captures[0]
-    back = order.flatten().argsort()
 
     def join(tensors: Sequence[Tensor]) -> Tensor:
-        return torch.cat(list(tensors), dim=1)[:, back]
+        return torch.cat(list(tensors), dim=1)[:, windows.back]
 
     return replace(
         one,
@@ -79,24 +110,32 @@ def joined(captures: Sequence[Capture], order: Tensor) -> Capture:
     )
 
 
-def grids(captures: Sequence[Capture], order: Tensor) -> tuple[WindowGrid, WindowGrid | None]:
-    """(mask, bias) of all windows."""
+def mask_grids(captures: Sequence[Capture], windows: Windows) -> dict[Site, WindowGrid]:
+    """The mask of all windows; of a shifted image also its parts: the same window, and not parted by the shift."""
     shape = (captures[0].query.shape[1], captures[0].key.shape[1])
-    places = order.numpy()
+    places = windows.order.numpy()
     allowed = np.stack([_mask(capture, shape) for capture in captures])
     mask = WindowGrid(allowed, places, False)
-    if captures[0].bias is None:
-        return mask, None
+    if captures[0].mask is None:
+        return {Site.MASK: mask}
+    pattern = WindowGrid(np.ones((1, 1, *shape), dtype=np.bool_), places, False)
+    return {Site.MASK: mask, Site.MASK_PATTERN: pattern, Site.MASK_SHIFT: WindowGrid(allowed, places, True)}
+
+
+def bias_grid(captures: Sequence[Capture], windows: Windows) -> WindowGrid | None:
+    """The bias of all windows, which most models share."""
     biases = [capture.bias for capture in captures if capture.bias is not None]
+    if not biases:
+        return None
     if all(bias.data_ptr() == biases[0].data_ptr() for bias in biases):
         biases = biases[:1]
-    stacked = np.stack([bias.detach().float().numpy() for bias in biases])
-    return mask, WindowGrid(stacked, places, 0.0)
+    stacked = np.stack([bias.detach().float().cpu().numpy() for bias in biases])
+    return WindowGrid(stacked, windows.order.numpy(), 0.0)
 
 
 def _mask(capture: Capture, shape: tuple[int, int]) -> NDArray:
     if capture.mask is None:
         return np.ones((1, *shape), dtype=np.bool_)
-    mask = capture.mask.numpy()
+    mask = capture.mask.cpu().numpy()
     mask = mask.reshape((1,) * (3 - mask.ndim) + mask.shape)
     return np.broadcast_to(mask, (len(mask), *shape))

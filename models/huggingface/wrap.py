@@ -5,26 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from models.edits import BUILT
-from models.errors import BadRequest, NoSoftmaxAttention, UnsupportedEdit
+from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnsupportedEdit
+from models.generation import Cancelled, Generation, Strategy
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
+from models.huggingface.bands import fill_global_maps, watch_bands
 from models.huggingface.budget import affordable
-from models.huggingface.card import model_card, read_limit
+from models.huggingface.card import layer_kinds, model_card, read_limit
+from models.huggingface.generating import check_room, generation, write, written_tokens
+from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
+from models.huggingface.patches import (
+    joined_tokens,
+    numbered,
+    patch_grids,
+    patch_tokens,
+    shuffles,
+    specials,
+    window_regions,
+)
 from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
-from models.huggingface.sites import Wanted, collect, find
-from models.huggingface.tokens import patch_grid, patch_tokens, text_tokens
+from models.huggingface.stitch import Stitch
+from models.huggingface.study import Study, fill, study
+from models.huggingface.tokens import text_tokens
 from models.recorder import Edit
+from models.sampling import Writing
 from models.trace import PositionalEncoding, Site, Token, Trace
 
 
@@ -34,21 +49,33 @@ class Known:
 
     plan: Plan
     traced: frozenset[str]
-    wanted: tuple[Wanted, ...]
+    study: Study
     tokens: int
     """The longest stream of the first run: what an image always has."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run showed, by what is known of its model."""
+
+    known: Known
+    watch: Watch
+    calls: Calls
+    logits: Any
 
 
 class Wrapped:
     """A Hugging Face model in memory. It is left as it is: same weights, same configuration, same fast attention."""
 
-    def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "") -> None:
+    def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "", processor: Any = None) -> None:
         install()
         watch_rotations(model)
+        watch_bands(model)
         self.model = model.eval()
-        self.tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
+        self.tokenizer, images = parts(tokenizer)
         self.name = name or model.config.name_or_path or type(model).__name__
-        self.reader = Reader(self.name, model, self.tokenizer, read_limit(model))
+        images = Images(model, processor or images)
+        self.reader = Reader(self.name, model, self.tokenizer, read_limit(model), images)
         self.known: Known | None = None
         self._paths = {module: path for path, module in model.named_modules()}
         self.card = model_card(model, self.name)
@@ -60,39 +87,42 @@ class Wrapped:
         """How this model computes attention, from a first run."""
         captures = tuple(chain(*calls))
         if not captures:
-            raise NoSoftmaxAttention(self.name)
+            raise NoSoftmaxAttention(self.name, layer_kinds(self.model))
         routes = {capture.module: capture.route for capture in captures}
         places = plan(self.model, tuple(routes), never_ahead(captures), self._is_encoder_decoder)
-        wanted = find(self.model, places, watch.passed, captures)
-        traced = frozenset(path for path, route in routes.items() if route != "interface")
-        known = Known(places, traced, wanted, max(capture.query.shape[1] for capture in captures))
-        observe(self._modules(wanted))
+        found = study(self.model, places, watch.passed, calls)
+        traced = frozenset(path for path, route in routes.items() if route in {"tracer", "module"})
+        known = Known(places, traced, found, max(capture.query.shape[1] for capture in captures))
+        observe(self._modules(found))
         assembly = self._assembled(watch, calls, known)
-        ways = dict.fromkeys(encoding.kind for encoding in self._positions(assembly, watch))
-        self.card = model_card(self.model, self.name, places, assembly, ", ".join(ways) or "none")
+        self.card = model_card(
+            self.model, self.name, places, assembly, self._positions(assembly, watch, known)
+        )
         self.known = known
         return known
 
-    def _modules(self, wanted: Sequence[Wanted]) -> frozenset[nn.Module]:
+    def _modules(self, found: Study) -> frozenset[nn.Module]:
         """The modules to keep an eye on: those of the sites, and those that give positions."""
         modules = dict(self.model.named_modules())
-        return frozenset((*(modules[want.path] for want in wanted), *position_modules(self.model)))
+        return frozenset((*(modules[path] for path in found.paths), *position_modules(self.model)))
 
-    def _affordable(self, known: Known, inputs: Inputs) -> tuple[Wanted, ...]:
+    def _affordable(self, known: Known, inputs: Inputs, more: int = 0) -> Study:
         lengths = [value.shape[1] for name, value in inputs.items() if name.endswith("input_ids")]
-        widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model, Site.ROUTER: 1}
-        return affordable(known.wanted, max((*lengths, known.tokens)), widths, self.card.d_model)
+        widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model}
+        widths |= dict.fromkeys((Site.ROUTER, Site.ROUTER_PROBABILITIES), self.card.experts)
+        kept = affordable(known.study.wanted, max((*lengths, known.tokens)) + more, widths, self.card.d_model)
+        return replace(known.study, wanted=kept)
 
     def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
         assembly = assembled(calls, known.plan, self.model)
-        for site, place, tensor in collect(known.wanted, known.plan, watch.passed, self._paths):
-            assembly.arrays.setdefault((site, place), array(tensor))
+        fill(assembly, known.study, watch, self.model, self._paths)
+        fill_global_maps(assembly, known.study.projections, self.model)
         for site, place, tensor in mask_parts(watch, assembly.blocks, self._paths):
             assembly.arrays[site, place] = array(tensor)
         return assembly
 
-    def _positions(self, assembly: Assembly, watch: Watch) -> tuple[PositionalEncoding, ...]:
-        return positions(self.model, assembly, watch.passed, self._paths)
+    def _positions(self, assembly: Assembly, watch: Watch, known: Known) -> tuple[PositionalEncoding, ...]:
+        return positions(self.model, assembly, watch.passed, self._paths, known.study.entrances)
 
     def record(
         self,
@@ -102,19 +132,20 @@ class Wrapped:
         language: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         edits: Sequence[Edit] = (),
+        image: Picture | None = None,
     ) -> Trace:
         """One run. Without a target an encoder-decoder's own greedy output is read back in one teacher-forced pass.
 
         Raises:
             TextError: nothing to read, too long, no tokenizer.
+            ImageError: no image, one that cannot be taken, or no text beside it.
             BadRequest: inputs that this model does not read, or a language, which these models do not choose.
             UnsupportedEdit: any edit.
         """
-        if language is not None:
-            raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
+        self._check_language(language)
         if edits:
             raise UnsupportedEdit(edits[0], BUILT)
-        given, tokens = self.reader.text(text) if inputs is None else self.reader.ready(inputs)
+        given, tokens, seen = self.reader.read(text, inputs, image)
         streams = {"encoder" if self._is_encoder_decoder else "text": tokens} if tokens else {}
         if self._is_encoder_decoder and "decoder_input_ids" in self.reader.accepted:
             if "decoder_input_ids" not in given:
@@ -123,7 +154,58 @@ class Wrapped:
             streams["decoder"] = text_tokens(given["decoder_input_ids"][0].tolist(), self.tokenizer)
         if "use_cache" in self.reader.accepted:
             given["use_cache"] = False
-        return self._trace(text, given, streams)
+        return self._trace(text, given, streams, seen)
+
+    def check_length(self, text: str, limit: int) -> None:
+        """Refuse a text of more than so many tokens, before anything is computed.
+
+        Raises:
+            TextTooLong: it has more.
+        """
+        self.reader.check_length(text, limit)
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        steps: int = 20,
+        strategy: Strategy | None = None,
+        language: str | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Generation:
+        """What the model writes after a prompt, and a trace of every forward pass that it took.
+
+        Raises:
+            CannotGenerate: the model does not write.
+            TextError: nothing to read, too long, no tokenizer, no room for so many steps.
+            BadRequest: inputs that this model does not read, or a language, which these models do not choose.
+            TooManySteps: more than are written at once.
+        """
+        writing = Writing(strategy or Strategy(), cancelled)
+        if not self.model.can_generate():
+            raise CannotGenerate(self.name)
+        writing.strategy.check_steps(steps, self.card.vocabulary)
+        self._check_language(language)
+        given, tokens, seen = self.reader.read(prompt, inputs, None)
+        check_room(given, steps, self.reader.limit, self._is_encoder_decoder)
+        if self.known is None:
+            self.record(prompt, inputs=inputs)
+        known = cast(Known, self.known)
+        rows = writing.strategy.rows
+        known = replace(known, study=self._affordable(known, given, steps * rows))
+        watch = Watch(kept=self._modules(known.study))
+        stitch = Stitch(known.plan, rows, self._is_encoder_decoder)
+        written = write(self.model, given, steps, writing, watch=watch, stitch=stitch, traced=known.traced)
+        shown = Run(known, Watch(passed=written.passed), written.calls, written.logits)
+        streams, new = written_tokens(written, tokens, self.tokenizer, prompt, self._is_encoder_decoder)
+        return generation(
+            self._told(prompt, given, streams, shown, seen), new, written, writing, self.tokenizer
+        )
+
+    def _check_language(self, language: str | None) -> None:
+        if language is not None:
+            raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
 
     @property
     def _is_encoder_decoder(self) -> bool:
@@ -135,23 +217,38 @@ class Wrapped:
             return stream
         return next((tower for tower in plan.towers if tower not in {"vision", "audio"}), "encoder")
 
-    def _trace(self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]]) -> Trace:
+    def _trace(
+        self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]], seen: Seen | None = None
+    ) -> Trace:
         watch = Watch()
         if self.known is not None:
-            wanted = self._affordable(self.known, inputs)
-            watch.kept = self._modules(wanted)
-            known = replace(self.known, wanted=wanted)
+            known = replace(self.known, study=self._affordable(self.known, inputs))
+            watch.kept = self._modules(known.study)
             output, calls = run(self.model, inputs, watch, known.traced)
         else:
             output, calls = run(self.model, inputs, watch, None)
             known = self._learn(watch, calls)
-        assembly = self._assembled(watch, calls, known)
+        shown = Run(known, watch, calls, getattr(output, "logits", None))
+        return self._told(text, inputs, streams, shown, seen)
+
+    def _told(
+        self,
+        text: str,
+        inputs: Inputs,
+        streams: Mapping[str, tuple[Token, ...]],
+        shown: Run,
+        seen: Seen | None,
+    ) -> Trace:
+        """What a run showed, as a trace."""
+        known, watch, logits = shown.known, shown.watch, shown.logits
+        assembly = self._assembled(watch, shown.calls, known)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
-        tokens = self._tokens(assembly, streams, inputs)
-        logits = getattr(output, "logits", None)
-        in_rows = isinstance(logits, Tensor) and logits.ndim == 3
+        grids = patch_grids(self.model, inputs.get("pixel_values"), assembly)
+        tokens = self._tokens(assembly, streams, grids)
+        rows = 0
         if isinstance(logits, Tensor):
-            logits = logits if in_rows else logits[:, None]
+            rows = logits.shape[1] if logits.ndim == 3 else 0
+            logits = logits if rows else logits[:, None]
             assembly.arrays[Site.LOGITS, ""] = array(logits[0])
         return Trace(
             model=self.card,
@@ -159,21 +256,35 @@ class Wrapped:
             tokens=tokens,
             blocks=tuple(assembly.blocks),
             arrays=assembly.arrays,
-            positions=self._positions(assembly, watch),
+            positions=self._positions(assembly, watch, known),
             predictions=self._predictions(logits),
-            predicting=_predicting(tokens, len(logits[0])) if in_rows else "",
+            predicting=_predicting(tokens, rows),
             output=self._output(tokens),
+            picture=seen.picture if seen else None,
+            resized=seen.resized if seen else None,
+            cropped=bool(seen and seen.cropped),
+            patches=grids,
+            windows=window_regions(assembly, grids),
         )
 
     def _tokens(
-        self, assembly: Assembly, streams: Mapping[str, tuple[Token, ...]], inputs: Inputs
+        self,
+        assembly: Assembly,
+        streams: Mapping[str, tuple[Token, ...]],
+        grids: Mapping[str, tuple[int, int]],
     ) -> dict[str, tuple[Token, ...]]:
         """The tokens of every stream: those that were read where their number fits, else patches or bare numbers."""
         found = {}
         for stream, length in assembly.lengths.items():
             read = streams.get(stream, ())
-            grid = patch_grid(self.model, inputs, length) if "pixel_values" in inputs else None
-            found[stream] = read if len(read) == length else patch_tokens(length, grid)
+            if len(read) == length:
+                found[stream] = read
+            elif stream in grids:
+                found[stream] = patch_tokens(length, grids[stream], specials(self.model))
+            elif read and shuffles(self.model):
+                found[stream] = joined_tokens(length, read, specials(self.model))
+            else:
+                found[stream] = numbered(length)
         return found
 
     def _predictions(self, logits: Any) -> tuple[Token, ...]:

@@ -97,3 +97,49 @@ def test_queries_stand_where_their_patches_are():
     with torch.no_grad():
         queries = layer.attention.q_proj(layer.layernorm_before(before)).unflatten(1, (2, -1))
     np.testing.assert_allclose(trace.head("encoder.1.self", 1).query, queries[:, 1].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", range(4))
+def test_the_same_window_and_not_parted_by_the_shift_together_are_the_mask(trace, layer):
+    block = trace.blocks[layer].name
+    mask = trace.arrays[Site.MASK, block]
+    pattern = trace.arrays.get((Site.MASK_PATTERN, block), mask)
+    assert (pattern[0].sum(axis=1) == 16).all()
+    assert ((Site.MASK_SHIFT, block) in trace.arrays) == (layer % 2 == 1)
+    if layer % 2:
+        shift = trace.arrays[Site.MASK_SHIFT, block]
+        assert len(shift) == len(mask)
+        for head in range(len(mask)):
+            np.testing.assert_array_equal(pattern[min(head, len(pattern) - 1)] & shift[head], mask[head])
+        assert not shift[0].all()
+
+
+@pytest.mark.parametrize("layer", range(4))
+def test_what_attention_writes_stands_where_its_patches_are(trace, layer):
+    block = trace.blocks[layer]
+    weight = trace.array(Site.OUTPUT_WEIGHT, block.name)
+    contexts = trace.array(Site.CONTEXT, block.name)
+    written = np.einsum("hqv,hvm->qm", contexts, weight) + trace.array(Site.OUTPUT_BIAS, block.name)
+    np.testing.assert_allclose(trace.array(Site.ATTENTION_OUTPUT, block.name), written, atol=1e-4)
+
+
+def test_swins_layers_add_their_attention_and_their_mlp_to_the_stream():
+    trace = wrap(KINDS["swin"].build()).record(inputs=image())
+    before = trace.array(Site.RESIDUAL, "encoder")
+    for place in ("encoder.0", "encoder.1"):
+        after = trace.array(Site.RESIDUAL, place)
+        parts = trace.array(Site.ATTENTION_OUTPUT, f"{place}.self") + trace.array(
+            Site.MLP_OUTPUT, f"{place}.mlp"
+        )
+        np.testing.assert_allclose(after, before + parts, atol=1e-4)
+        before = after
+
+
+def test_inputs_of_the_maps_stand_where_their_patches_are():
+    trace = wrap(KINDS["swin"].build()).record(inputs=image())
+    for block in trace.blocks:
+        given, weight = trace.array(Site.QUERY_INPUT, block.name), trace.array(Site.QUERY_WEIGHT, block.name)
+        bias = trace.array(Site.QUERY_BIAS, block.name)
+        for head in range(block.heads):
+            query = trace.head(block.name, head).query
+            np.testing.assert_allclose(given @ weight[head] + bias[head], query, atol=1e-4)

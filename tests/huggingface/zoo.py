@@ -109,7 +109,7 @@ class Kind:
         model = getattr(transformers, self.model)(config).eval()
         with torch.no_grad():
             for name, parameter in model.named_parameters():
-                if parameter.ndim > 1:
+                if parameter.ndim > 1 and parameter.requires_grad:
                     parameter.normal_(0, self.spread if "patch" not in name else 0.05)
                 elif "sink" in name or "bias" in name:
                     parameter.normal_(0, 0.3)

@@ -1,16 +1,14 @@
 """What crosses to the browser is what the trace holds."""
 
-import json
-from typing import get_args, get_origin, get_type_hints, is_typeddict
-
 import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from models import Site, record
-from models import load as load_model
-from models.trace import TOLERANCE
+from models import Site, wrap
+from tests.huggingface.architectures import architectures
 from viz import payload
+from viz.stages import STAGES, STANDS_FOR
+from viz.walk import stages_of
 
 HEAD = ("query", "key", "value", "scores", "mask", "masked_scores", "weights", "context", "model_context")
 STREAM = (Site.TOKEN_EMBEDDING, Site.POSITION_ENCODING, Site.RESIDUAL)
@@ -36,7 +34,9 @@ def test_thumbnails_are_the_weights_of_every_head_in_255_steps(trace):
 def test_a_head_bundle_is_every_stage_of_that_head(trace):
     for block, index in places(trace):
         bundle, head = load(payload.head(trace, block, index)), trace.head(block, index)
-        assert bundle.keys() == {*HEAD, "product"}
+        assert bundle.keys() == {*HEAD, "product", "error"}
+        assert bundle["error"][:2].tolist() == pytest.approx([head.error, float(head.proved)])
+        assert bundle["error"][2] >= head.tolerance
         for name in HEAD:
             np.testing.assert_array_equal(bundle[name], getattr(head, name), name)
             assert bundle[name].dtype == (np.bool_ if name == "mask" else np.float32)
@@ -74,85 +74,100 @@ def test_a_place_that_is_not_there_is_refused(trace):
         for head in (-1, 4):
             with pytest.raises(IndexError, match="heads 0 to 3"):
                 make(trace, "encoder.0.self", head)
-    with pytest.raises(KeyError, match="it was at: decoder, encoder"):
+    with pytest.raises(KeyError, match="this trace has encoder, decoder"):
         payload.stream(trace, "nowhere")
+    with pytest.raises(KeyError, match="no image"):
+        payload.picture(trace)
 
 
-def fits(value, kind):
-    """Whether a value is of the kind that a TypedDict's annotation names."""
-    if is_typeddict(kind):
-        hints = get_type_hints(kind)
-        return value.keys() == hints.keys() and all(fits(value[name], hint) for name, hint in hints.items())
-    if get_origin(kind) is list:
-        return isinstance(value, list) and all(fits(item, get_args(kind)[0]) for item in value)
-    if get_origin(kind) is dict:
-        key, inner = get_args(kind)
-        return isinstance(value, dict) and all(fits(k, key) and fits(v, inner) for k, v in value.items())
-    if isinstance(kind, type):
-        return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-    return any(
-        fits(value, option) if option is not type(None) else value is None for option in get_args(kind)
+def test_the_proofs_are_those_of_every_head(trace):
+    proofs = load(payload.proofs(trace))
+    for block in trace.blocks:
+        heads = [trace.head(block.name, head) for head in range(block.heads)]
+        assert proofs[f"error:{block.name}"].tolist() == pytest.approx([head.error for head in heads])
+        assert proofs[f"proved:{block.name}"].tolist() == [head.proved for head in heads]
+
+
+def test_a_large_head_is_pooled_to_the_largest_weight_of_each_patch_of_cells():
+    weights = np.random.default_rng(0).random((200, 150)).astype(np.float32)
+    pooled = payload._pooled(weights)
+    assert pooled.shape == (payload.THUMBNAIL, payload.THUMBNAIL)
+    rows = np.linspace(0, 200, 65).astype(int)
+    columns = np.linspace(0, 150, 65).astype(int)
+    for r, c in ((0, 0), (10, 63), (63, 63), (33, 7)):
+        assert pooled[r, c] == weights[rows[r] : rows[r + 1], columns[c] : columns[c + 1]].max()
+
+
+MODERN = ("gpt2", "bert", "llama", "gemma2", "t5", "gpt_oss", "mixtral", "vit", "swin", "deepseek_v3")
+
+
+def recorded(name):
+    kind = architectures()[name]
+    return wrap(kind.build(None)).record(inputs=kind.inputs())
+
+
+@pytest.fixture(scope="module", params=MODERN)
+def modern(request):
+    return recorded(request.param)
+
+
+def test_every_stage_that_a_block_has_finds_its_plates(modern):
+    for block in modern.blocks:
+        bundles = {
+            "head": load(payload.head(modern, block.name, 0)),
+            "stream": load(payload.stream(modern, block.query_stream)),
+            "projection": load(payload.projection(modern, block.name, 0)),
+            "mask": load(payload.mask(modern, block.name, 0)),
+        }
+        has = stages_of(modern, block)
+        bundles["router"] = load(payload.router(modern, block.name)) if "router" in has else {}
+        for name, other in STANDS_FOR.items():
+            bundles["head"].setdefault(name, bundles["head"][other])
+        for stage in (stage for stage in STAGES if stage.id in has):
+            for plate in stage.plates:
+                assert plate.optional or plate.array in bundles[plate.bundle], (block.name, stage.id)
+
+
+def test_what_a_modern_head_brings_makes_its_scores(modern):
+    for block in modern.blocks:
+        bundle, head = (
+            load(payload.head(modern, block.name, block.heads - 1)),
+            modern.head(block.name, block.heads - 1),
+        )
+        for name, other in STANDS_FOR.items():
+            bundle.setdefault(name, bundle[other])
+        capped = bundle["scores"]
+        if block.softcap:
+            capped = block.softcap * np.tanh(bundle["scores"] / block.softcap)
+        np.testing.assert_allclose(bundle["capped"], capped, atol=1e-5)
+        np.testing.assert_allclose(bundle["unmasked"], capped + bundle.get("bias", 0), atol=1e-5)
+        np.testing.assert_array_equal(
+            bundle["masked_scores"], np.where(bundle["mask"], bundle["unmasked"], -np.inf).astype(np.float32)
+        )
+        if "sink" in bundle:
+            np.testing.assert_allclose(bundle["sink"][:, 0], 1 - head.weights.sum(axis=1), atol=1e-6)
+
+
+def test_a_turned_pair_gives_the_query_that_is_used():
+    trace = recorded("llama")
+    bundle = load(payload.head(trace, trace.blocks[0].name, 1))
+    first, second = bundle["pair"].astype(int).T
+    cosine, sine = np.cos(bundle["angle"]), np.sin(bundle["angle"])
+    before, after = bundle["query_made"], bundle["query"]
+    np.testing.assert_allclose(
+        before[:, first] * cosine - before[:, second] * sine, after[:, first], atol=1e-5
+    )
+    np.testing.assert_allclose(
+        before[:, second] * cosine + before[:, first] * sine, after[:, second], atol=1e-5
     )
 
 
-def test_a_manifest_has_its_schema_and_crosses_as_json(trace, request_made):
-    said = payload.manifest(trace, request_made.key, request_made.target)
-    assert fits(said, payload.Manifest)
-    crossed = json.loads(json.dumps(said, ensure_ascii=False, allow_nan=False))
-    assert crossed["blocks"] == said["blocks"]
-    assert crossed["tokens"] == said["tokens"]
-    assert len(json.dumps(said)) < 20_000
-
-
-def test_a_manifest_says_what_the_run_was(trace, request_made):
-    said = payload.manifest(trace, request_made.key, request_made.target)
-    assert said["schema"] == payload.SCHEMA
-    assert (said["key"], said["text"], said["target"]) == (
-        request_made.key,
-        request_made.text,
-        request_made.target,
-    )
-    assert f"<{said['language']}>" == trace.tokens["decoder"][0].text
-    for stream, tokens in trace.tokens.items():
-        assert [token["text"] for token in said["tokens"][stream]] == [token.text for token in tokens]
-        assert [token["id"] for token in said["tokens"][stream]] == [token.id for token in tokens]
-        for token, sent in zip(tokens, said["tokens"][stream], strict=True):
-            assert sent == {
-                name: getattr(token, name) for name in ("id", "text", "start", "end", "unknown", "special")
-            }
-    assert len(said["predictions"]) == len(said["tokens"]["decoder"])
-    assert said["predictions"] == [token.text for token in trace.predictions]
-    assert said["output"] == trace.output
-    assert said["tolerance"] == TOLERANCE
-
-
-def test_a_manifest_brings_the_proof_of_every_head(trace, request_made):
-    said = payload.manifest(trace, request_made.key, request_made.target)
-    assert [block["name"] for block in said["blocks"]] == [block.name for block in trace.blocks]
-    for sent, block in zip(said["blocks"], trace.blocks, strict=True):
-        assert sent["errors"] == [trace.head(block.name, head).error for head in range(block.heads)]
-        assert (sent["kind"], sent["heads"], sent["scale"]) == (block.kind, block.heads, block.scale)
-        assert (sent["queryStream"], sent["keyStream"]) == (block.query_stream, block.key_stream)
-
-
-def test_guided_heads_are_labelled_where_they_are():
-    trace = record("builtin/translator", "the cat sleeps")
-    said = {block["name"]: block["guided"] for block in payload.manifest(trace, "a key", None)["blocks"]}
-    guided = load_model("builtin/translator").card.guided
-    assert guided
-    expected = {name: {} for name in said}
-    for head in guided:
-        expected[head.block][str(head.head)] = head.target
-    assert said == expected
-
-
-def test_unknown_words_are_listed_once_and_specials_never():
-    trace = record("builtin/translator", "flurble the cat xyzzy flurble", target="le chat blorp")
-    assert payload.manifest(trace, "a key", "le chat blorp")["unknown"] == ["flurble", "xyzzy", "blorp"]
-
-
-def test_a_card_crosses_as_json():
-    card = load_model("builtin/translator").card
-    crossed = json.loads(json.dumps(payload.card(card)))
-    assert crossed["guided"][0].keys() == {"block", "head", "target"}
-    assert (crossed["name"], crossed["parameters"]) == (card.name, card.parameters)
+def test_the_parts_of_a_mask_make_the_mask():
+    trace = recorded("swin")
+    shifted = [block for block in trace.blocks if (Site.MASK_SHIFT, block.name) in trace.arrays]
+    assert shifted
+    for block in shifted:
+        parts = load(payload.mask(trace, block.name, 0))
+        np.testing.assert_array_equal(
+            parts["mask_pattern"] & parts["mask_shift"], trace.head(block.name, 0).mask
+        )

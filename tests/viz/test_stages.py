@@ -9,16 +9,23 @@ from safetensors.numpy import load
 from models.trace import softmax
 from viz import payload
 from viz.scales import LIGHT
-from viz.stages import STAGE_IDS, STAGES, as_json
+from viz.stages import STAGE_IDS, STAGES, STANDS_FOR, as_json
 from viz.texts import load_texts
+from viz.walk import stages_of
+
+BUILTIN = ("tokens", "embedding", "position", "qkv", "scores", "scale", "mask", "softmax", "context")
+"""The stages of the built-in translator."""
 
 
 @pytest.fixture(scope="module")
 def bundles(trace):
     """A cross-attention head's bundles, whose axes all differ in length from one another."""
     block = "decoder.1.cross"
+    head = load(payload.head(trace, block, 2))
+    for name, other in STANDS_FOR.items():
+        head.setdefault(name, head[other])
     return {
-        "head": load(payload.head(trace, block, 2)),
+        "head": head,
         "stream": load(payload.stream(trace, "decoder")),
         "projection": load(payload.projection(trace, block, 2)),
     }
@@ -26,11 +33,22 @@ def bundles(trace):
 
 @pytest.fixture(scope="module")
 def arrays(bundles):
-    return {plate.array: bundles[plate.bundle][plate.array] for stage in STAGES for plate in stage.plates}
+    plates = [plate for stage in STAGES if stage.id in BUILTIN for plate in stage.plates]
+    return {
+        plate.array: bundles[plate.bundle][plate.array]
+        for plate in plates
+        if plate.array in bundles[plate.bundle]
+    }
 
 
-def test_stages_are_those_that_have_words_in_the_same_order():
-    assert list(load_texts().stages) == list(STAGE_IDS)
+def test_the_built_in_model_has_its_nine_stages_in_their_order(trace):
+    for block in trace.blocks:
+        assert tuple(stages_of(trace, block)) == BUILTIN
+    assert [stage for stage in STAGE_IDS if stage in BUILTIN] == list(BUILTIN)
+
+
+def test_every_stage_of_the_built_in_model_has_words():
+    assert load_texts().stages.keys() >= set(BUILTIN)
 
 
 def test_every_plate_shows_an_array_of_its_bundle_along_its_axes(trace, bundles):
@@ -39,10 +57,13 @@ def test_every_plate_shows_an_array_of_its_bundle_along_its_axes(trace, bundles)
         "query": len(tokens["decoder"]),
         "key": len(tokens["encoder"]),
         "d_head": trace.model.d_head,
+        "d_value": trace.model.d_head,
         "d_model": trace.model.d_model,
     }
-    for stage in STAGES:
+    for stage in (stage for stage in STAGES if stage.id in BUILTIN):
         for plate in stage.plates:
+            if plate.optional and plate.array not in bundles[plate.bundle]:
+                continue
             shape = bundles[plate.bundle][plate.array].shape
             assert shape == tuple(lengths[axis] for axis in plate.axes), (stage.id, plate.array)
 
@@ -76,7 +97,7 @@ def test_each_stage_computes_its_last_plate_from_the_others(arrays, trace):
         "position": arrays["token_embedding"] + arrays["position_encoding"],
         "scores": arrays["query"] @ arrays["key"].T,
         "scale": arrays["product"] / np.sqrt(trace.model.d_head),
-        "mask": np.where(arrays["mask"], arrays["scores"], -np.inf),
+        "mask": np.where(arrays["mask"], arrays["unmasked"], -np.inf),
         "softmax": softmax(arrays["masked_scores"]),
         "context": arrays["weights"] @ arrays["value"],
     }
@@ -88,8 +109,9 @@ def test_each_stage_computes_its_last_plate_from_the_others(arrays, trace):
 
 def test_every_stage_goes_on_from_what_came_before():
     shown = set()
-    for stage in STAGES[4:]:
-        inputs = {plate.array for plate in stage.plates[:-1]} - {"mask", "value"}
+    for stage in (stage for stage in STAGES if stage.id in BUILTIN[4:]):
+        inputs = {STANDS_FOR.get(plate.array, plate.array) for plate in stage.plates[:-1]} - {"mask", "value"}
+        inputs = {STANDS_FOR.get(array, array) for array in inputs}
         assert not shown or inputs & shown, stage.id
         shown = {stage.plates[-1].array}
 
@@ -97,11 +119,13 @@ def test_every_stage_goes_on_from_what_came_before():
 def test_the_browser_gets_every_stage():
     said = json.loads(json.dumps(as_json()))
     assert [stage["id"] for stage in said] == list(STAGE_IDS)
-    assert said[4]["plates"][0] == {
+    scores = said[STAGE_IDS.index("scores")]
+    assert scores["plates"][0] == {
         "array": "query",
         "bundle": "head",
         "axes": ["query", "d_head"],
         "role": "query",
         "symbol": "Q",
+        "optional": False,
     }
-    assert said[4]["sources"] == [{"array": "query", "fixed": ["query"]}, {"array": "key", "fixed": ["key"]}]
+    assert scores["sources"] == [{"array": "query", "fixed": ["query"]}, {"array": "key", "fixed": ["key"]}]

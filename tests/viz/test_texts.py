@@ -10,15 +10,10 @@ import pytest
 from models import errors as model_errors
 from models.catalog import BUILTIN
 from viz import texts as module
-from viz.stages import STAGE_IDS
+from viz.facts import COUNTS, LITERALS, MEASURES, WORDS
 from viz.texts import (
     ASSETS,
-    COUNTS,
     ERROR_FACTS,
-    FACTS,
-    LITERALS,
-    MEASURES,
-    WORDS,
     TextsError,
     load_texts,
     placeholders,
@@ -31,12 +26,14 @@ TEXTS = load_texts()
 HAN = r"[\u4e00-\u9fff]"
 WIDE = r"[\u4e00-\u9fff，。；：！？、（）《》“”]"
 MARKS = r"[,.;:!?()\"']"
-SIGNED = MEASURES - {"weight", "exponential", "row_sum", "root_d_model", "root_d_head"}
 PAGE_ERRORS = {"internal", "server_down", "url_fixed", "unknown_words", "untrained_pair"}
 READINGS = {
     *("sharp", "self_sharp", "broad", "uniform", "decoder_sharp", "decoder_broad", "decoder_first"),
     *("cross_sharp", "cross_broad", "cell", "cell_masked", "guided_alignment", "guided_antecedent"),
     *("plain_note", "proof_title", "proof", "proof_failed"),
+    *("first_token", "masked_predict", "idle", "patch_sharp", "patch_broad"),
+    *(f"cell_masked_{why}" for why in ("sliding", "chunked", "padding", "windows", "other")),
+    *(f"route_{route}" for route in ("builtin", "interface", "tracer", "module", "band")),
 }
 CORE = {"token", "query", "key", "value", "score", "mask", "weight", "context", "embedding"}
 
@@ -138,55 +135,6 @@ def test_no_synonym_is_the_name_of_another_term():
         assert not names & {synonym.lower() for synonym in term.synonyms}, term.id
 
 
-def test_the_walk_has_its_stages_in_order():
-    assert tuple(TEXTS.stages) == STAGE_IDS
-
-
-@pytest.mark.parametrize("id", STAGE_IDS)
-def test_a_stage_fits_its_place(id):
-    stage = TEXTS.stages[id]
-    assert len(stage.en.short) <= 10
-    assert len(stage.zh.short) <= 5
-    lines = [line for line in stage.code.splitlines() if line.strip()]
-    assert 3 <= len(lines) <= 8
-    assert all(len(line) <= 110 for line in lines)
-    assert re.match(r"(import|from) ", lines[0])
-    assert not re.match(r"[\w, ]+ = ", lines[-1]), "the last line is an expression"
-    assert stage.code_result in FACTS
-    assert stage.code_result in placeholders(stage.digits)
-
-
-@pytest.mark.parametrize("id", STAGE_IDS)
-def test_formulas_are_balanced_and_hold_only_numbers(id):
-    stage = TEXTS.stages[id]
-    for tex in (stage.formula, stage.digits):
-        braces = re.sub(r"\\[{}]", "", tex)
-        depth = 0
-        for character in braces:
-            depth += {"{": 1, "}": -1}.get(character, 0)
-            assert depth >= 0, tex
-        assert depth == 0, tex
-        assert "\n" not in tex
-        assert not placeholders(tex) & WORDS, "a typed word may hold what LaTeX reads as a command"
-    assert not placeholders(stage.formula)
-    assert set(re.findall(r"\\htmlClass\{(\w+)\}", stage.formula + stage.digits)) <= set("qkvw")
-
-
-@pytest.mark.parametrize("id", STAGE_IDS)
-def test_a_negative_number_in_a_formula_stands_in_parentheses(id):
-    digits = TEXTS.stages[id].digits
-    said = render(digits, {name: -1.5 if name in SIGNED else 3 for name in placeholders(digits)})
-    bare = re.sub(r"\\htmlClass\{\w\}\{([^{}]*)\}", r"\1", said)
-    assert not re.search(r"([+\-]|\\times)\s*−", bare), bare
-
-
-def test_somewhere_it_says_that_weight_is_not_influence():
-    assert "not influence" in TEXTS.stages["softmax"].en.words
-    assert "不等于影响" in TEXTS.stages["softmax"].zh.words
-    assert "not explanation" in TEXTS.stages["context"].en.words
-    assert "不是解释" in TEXTS.stages["context"].zh.words
-
-
 def test_every_reading_that_the_page_may_pick_is_there():
     assert TEXTS.readings.keys() == READINGS
 
@@ -217,6 +165,11 @@ def test_every_error_has_its_message():
         model_errors.TargetTooLong(70, 64),
         model_errors.TargetOnlyUnknown(["xyzzy"]),
         model_errors.UnknownModel("gpt-9", BUILTIN),
+        model_errors.TokenRefused("someone/tiny"),
+        model_errors.ModelTooLarge("someone/tiny", "9", "8"),
+        model_errors.NotEnoughDisk("someone/tiny", "3", "2.5"),
+        model_errors.NotEnoughMemory("someone/tiny", "4", "1"),
+        model_errors.NoSoftmaxAttention("someone/tiny", "24 × MambaBlock"),
         model_errors.UnsupportedEdit("an edit", (int,)),
         model_errors.EditOutOfRange("an edit"),
         model_errors.BadRequest("not a key"),
@@ -304,6 +257,20 @@ def broken(tmp_path: Path, file: str, before: str, after: str) -> Path:
         ("texts/errors.toml", "[empty_text]", "[empty_text", "cannot read the texts"),
         ("texts/presets.toml", "head = 0", "head = 'first'", "presets[0].head: wanted int"),
         ("glossary.toml", "['标记', '令牌']", "'标记'", "glossary[0].synonyms"),
+        (
+            "texts/variants.toml",
+            "like = 'tokens'",
+            "like = 'token'",
+            "tokens_pieces: like token, which is not there",
+        ),
+        ("texts/variants.toml", "like = 'tokens'", "like = 'tokens_numbered'", "which is like another"),
+        (
+            "texts/variants.toml",
+            "like = 'scale'",
+            "like = 'scale'\nen.short = 'Scale'",
+            "en.short: says what",
+        ),
+        ("texts/variants.toml", "[softcap]", "[softmax]", "stages.softmax: there are two"),
     ],
 )
 def test_a_broken_file_is_refused_with_its_place(tmp_path, file, before, after, fault):
@@ -319,7 +286,13 @@ def test_a_broken_file_is_refused_with_its_place(tmp_path, file, before, after, 
         ("texts/readings.toml", "[[percent:.1f]]", "[[percent]]", "'percent' needs a format"),
         ("texts/readings.toml", "[[percent:.1f]]", "[[percent:03]]", "cannot have the format '03'"),
         ("texts/readings.toml", "[[percent:.1f]]", "[[percent:.1f]", "a placeholder is broken"),
-        ("texts/readings.toml", "[[percent:.1f]]", "[[text_literal]]", "no fact 'text_literal' here"),
+        (
+            "texts/readings.toml",
+            "[[percent:.1f]]",
+            "[[arguments_literal]]",
+            "no fact 'arguments_literal' here",
+        ),
+        ("texts/stages.toml", "[[product:.3f]]; of", "[[turn:.3f]]; of", "there is no fact 'turn' here"),
         (
             "texts/errors.toml",
             "[[got]] tokens",

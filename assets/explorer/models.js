@@ -1,0 +1,139 @@
+// @ts-check
+/** Which models can be chosen, and how another one is opened: in the background, with progress, and a way to give up. */
+
+import { Refusal } from "./data.js";
+import { h } from "./dom.js";
+import { filled } from "./words.js";
+
+/** @typedef {import("./store.js").Store} Store @typedef {import("./words.js").Words} Words */
+
+const EVERY = 250;
+const OTHER = "…other";
+
+/** @param {number} ms */
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class Models {
+  /**
+   * @param {Store} store @param {Words} words @param {import("./data.js").Data} data
+   * @param {{tried: (action: () => any) => any, run: (request: any) => void}} actions
+   */
+  constructor(store, words, data, actions) {
+    this.store = store;
+    this.words = words;
+    this.data = data;
+    this.actions = actions;
+    this.dialog = () => {};
+    this.asker = Math.random().toString(36).slice(2); // so that giving up here stops nobody else who waits
+  }
+
+  /** @param {{model: string, dtype: string | null}} request */
+  isOpen({ model, dtype }) {
+    return this.store.state.models.some((/** @type {any} */ card) => card.name === model && (card.builtin || !dtype || card.dtype === dtype));
+  }
+
+  /**
+   * Open a model and wait until it is ready; the page stays usable.
+   * @param {string} name @param {string | null} [dtype]
+   * @throws {Refusal} it cannot be opened, or somebody gave up
+   */
+  async open(name, dtype = null) {
+    let now = await this.data.opening("open", { model: name, dtype, asker: this.asker });
+    for (;;) {
+      this.store.set({ opening: now });
+      if (["ready", "failed", "cancelled"].includes(now.state)) break;
+      await pause(EVERY);
+      now = await this.data.opening(`opening/${now.id}`).catch((error) => { this.store.set({ opening: null }); throw error; });
+    }
+    this.store.set({ opening: null });
+    if (now.state !== "ready") throw new Refusal(now.error?.id ?? "opening_cancelled", now.error?.facts ?? { got: name });
+    const others = this.store.state.models.filter((/** @type {any} */ card) => card.name !== name);
+    this.store.set({ models: [...others, now.card] });
+  }
+
+  /** Open a model and let it read what stands in the sentence. @param {string} name @param {string | null} dtype */
+  async choose(name, dtype) {
+    if (!this.isOpen({ model: name, dtype })) await this.open(name, dtype);
+    const { request, models, config } = this.store.state;
+    const card = models.find((/** @type {any} */ each) => each.name === name);
+    const image = card.reads.includes("image") ? request.image ?? config.images[0]?.id ?? null : null;
+    this.actions.run({ ...request, model: name, dtype, image, target: null, language: null });
+  }
+
+  cancel() {
+    const { opening } = this.store.state;
+    return opening && this.data.opening(`opening/${opening.id}/cancel`, { asker: this.asker });
+  }
+
+  /** The list at the top: built in, opened, and one entry for any other. @param {any} request */
+  chooser(request) {
+    const { models } = this.store.state;
+    const option = (/** @type {any} */ card) => h("option", { value: card.name, selected: card.name === request.model }, this.name(card));
+    const [inside, opened] = [models.filter((/** @type {any} */ card) => card.builtin), models.filter((/** @type {any} */ card) => !card.builtin)];
+    const select = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": this.words.ui("model"), dataset: { id: "model" }, on: { change: () => this.picked(select) } },
+      h("optgroup", { label: this.words.ui("models_builtin") }, ...inside.map(option)),
+      opened.length ? h("optgroup", { label: this.words.ui("models_opened") }, ...opened.map(option)) : null,
+      h("option", { value: OTHER }, this.words.ui("models_other"))));
+    return select;
+  }
+
+  /** @param {HTMLSelectElement} select */
+  picked(select) {
+    const name = select.value;
+    if (name !== OTHER) return this.actions.tried(() => this.choose(name, null));
+    select.value = this.store.state.request.model;
+    this.dialog();
+  }
+
+  /** A model's name for people. @param {any} card */
+  name(card) {
+    if (!card.builtin) return card.name.split(/[\\/]/).slice(-2).join("/");
+    return this.words.ui(`model_${card.name.replace("/", "_").replaceAll("-", "_")}`);
+  }
+
+  /** How far an opening is, with a way to give up; nothing where none is under way. */
+  progress() {
+    const { opening } = this.store.state;
+    if (!opening) return null;
+    const cancel = () => this.actions.tried(() => this.cancel());
+    return h("div", { class: "opening", role: "status", dataset: { state: opening.state } },
+      h("progress", opening.total ? { max: opening.total, value: opening.done } : {}),
+      h("span", {}, this.state(opening)),
+      h("button", { type: "button", class: "close", "aria-label": this.words.ui("opening_cancel"), title: this.words.ui("opening_cancel"), dataset: { id: "cancel" }, on: { click: cancel } }, "×"));
+  }
+
+  /** @param {any} opening */
+  state(opening) {
+    const facts = { name: opening.name, percent: opening.total ? (100 * opening.done) / opening.total : 0, done: opening.done / 1e6, total: opening.total / 1e6 };
+    return this.words.ui(`opening_${opening.state}`, facts);
+  }
+
+  /** The dialog: a name to type, a number format, and suggestions by family. */
+  async content() {
+    const { words } = this;
+    const known = await this.data.models();
+    const field = /** @type {HTMLInputElement} */ (h("input", { type: "text", spellcheck: "false", placeholder: words.ui(known.folders ? "open_placeholder" : "open_placeholder_hub"), "aria-label": words.ui("open_name"), dataset: { id: "open-name" } }));
+    const dtype = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": words.ui("open_dtype"), dataset: { id: "dtype" } }, ...["float32", "bfloat16", "float16"].map((id) => h("option", { value: id }, id))));
+    const start = (/** @type {string} */ name) => this.start(name, dtype.value === "float32" ? null : dtype.value);
+    const form = h("form", { class: "open", on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); if (field.value.trim()) start(field.value.trim()); } } },
+      field, dtype, h("button", { type: "submit", class: "run" }, words.ui("open")));
+    const state = h("p", { class: known.network ? "hint" : "notice" }, words.ui(known.network ? "open_network" : "open_no_network", { endpoint: known.endpoint, limit: known.limit }));
+    const families = [...new Set(known.suggested.map((/** @type {any} */ each) => each.family))];
+    return [h("p", {}, words.ui(known.folders ? "open_hint" : "open_hint_hub")), form, state, ...families.map((family) => this.family(/** @type {string} */ (family), known, start))];
+  }
+
+  /** @param {string} family @param {any} known @param {(name: string) => void} start */
+  family(family, known, start) {
+    const buttons = known.suggested.filter((/** @type {any} */ each) => each.family === family).map((/** @type {any} */ each) => h("button", {
+      type: "button", class: "chip", disabled: !known.network && !each.local, title: !known.network && !each.local ? this.words.ui("open_unreachable") : each.id,
+      dataset: { suggested: each.id }, on: { click: () => start(each.id) },
+    }, each.id, h("small", {}, ` ${filled("[[size:.1f]] GB", { size: each.download_bytes / 1e9 })}`)));
+    return h("section", {}, h("h3", {}, this.words.ui(`family_${family}`)), h("div", { class: "suggested" }, ...buttons));
+  }
+
+  /** @param {string} name @param {string | null} dtype */
+  start(name, dtype) {
+    /** @type {HTMLDialogElement | null} */ (document.querySelector(".microscope .dialog"))?.close();
+    return this.actions.tried(() => this.choose(name, dtype));
+  }
+}

@@ -1,0 +1,94 @@
+"""What a card says of a model's layers and of its size."""
+
+import pytest
+import torch
+from transformers import MambaConfig, MambaForCausalLM
+
+from models import errors
+from models.huggingface.wrap import wrap
+from tests.huggingface.zoo import GROUPED, IDS, SIZES, ZOO, Kind, built, image
+
+HYBRIDS = {
+    "qwen3_next": Kind(
+        "Qwen3NextForCausalLM",
+        "Qwen3NextConfig",
+        {
+            **GROUPED,
+            "num_hidden_layers": 4,
+            "layer_types": ["linear_attention", "full_attention"] * 2,
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 2,
+            "linear_key_head_dim": 8,
+            "linear_value_head_dim": 8,
+            "num_experts": 0,
+            "mlp_only_layers": [0, 1, 2, 3],
+        },
+    ),
+    "zamba2": Kind(
+        "Zamba2ForCausalLM",
+        "Zamba2Config",
+        {
+            **{key: value for key, value in SIZES.items() if key != "num_hidden_layers"},
+            "num_hidden_layers": 5,
+            "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid", "mamba"],
+            "mamba_d_state": 8,
+            "mamba_headdim": 8,
+            "n_mamba_heads": 8,
+            "mamba_ngroups": 1,
+            "num_mem_blocks": 1,
+        },
+    ),
+    "swin": Kind(
+        "SwinModel",
+        "SwinConfig",
+        {
+            "image_size": 32,
+            "patch_size": 4,
+            "embed_dim": 16,
+            "depths": [2, 2],
+            "num_heads": [2, 4],
+            "window_size": 4,
+        },
+        image,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "without"),
+    [
+        ("jamba", ("decoder.0",)),
+        ("lfm2", ("decoder.0",)),
+        ("qwen3_next", ("decoder.0", "decoder.2")),
+        ("zamba2", ("decoder.0", "decoder.2", "decoder.4")),
+        *(
+            (name, ())
+            for name in ("gpt2", "t5", "albert", "clip", "siglip", "whisper", "bloom", "beit", "swin")
+        ),
+    ],
+)
+def test_layers_without_softmax_attention_are_named(name, without):
+    kind = (ZOO | HYBRIDS)[name]
+    model = wrap(kind.build())
+    assert model.card.without == without
+    shown = {block.name.rsplit(".", 1)[0] for block in model.record(inputs=kind.inputs()).blocks}
+    assert not shown & set(without)
+    if without:
+        assert len(shown) + len(without) == model.card.layers
+
+
+def test_a_model_without_softmax_attention_is_refused_with_its_layers():
+    config = MambaConfig(vocab_size=32, hidden_size=16, num_hidden_layers=3, state_size=4)
+    with pytest.raises(errors.NoSoftmaxAttention, match="3 × MambaBlock") as caught:
+        wrap(MambaForCausalLM(config))
+    assert caught.value.facts["kinds"] == "3 × MambaBlock"
+
+
+def test_the_memory_is_that_of_parameters_and_buffers():
+    model = wrap(built("gpt2"))
+    tensors = {id(tensor): tensor for tensor in (*model.model.parameters(), *model.model.buffers())}
+    assert model.card.memory == sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    assert model.card.device == "cpu"
+    assert model.record(inputs={"input_ids": IDS}).model == model.card
+    half = wrap(ZOO["gpt2"].build().to(torch.bfloat16))
+    assert half.card.memory == model.card.memory // 2

@@ -1,0 +1,74 @@
+"""The facts that the texts may use of a selection: their names, and which of them only some models have.
+
+`viz.steps.facts` supplies them, and the browser computes the same (assets/explorer/facts.js).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+LITERALS = frozenset({"arguments_literal"})
+"""Facts that are Python source, for code: what `record` is given besides the model (`viz.steps.arguments`)."""
+
+WORDS = LITERALS | {
+    *("model", "block", "stream", "query_token", "key_token", "predicted_token"),
+    *("top_token", "second_token"),
+}
+"""Facts that are words."""
+
+COUNTS = frozenset({
+    *("head", "query", "key", "channel", "pair", "token_id", "largest_dimension"),
+    *("n_query", "n_key", "d_model", "d_head", "d_value", "vocabulary", "layers", "heads"),
+    *("kv_heads", "kv_head", "sharing", "joined", "distance", "window"),
+    *("may", "pattern", "padding", "shift"),
+    *("row", "column", "rows", "columns", "pieces"),
+    *("pairs", "first_channel", "second_channel"),
+    *("experts", "experts_chosen", "expert", "router_top"),
+})  # fmt: skip
+"""Facts that are whole numbers: indices, which count from 0, sizes, and 1 or 0 for whether a mask allows a look."""
+
+MEASURES = frozenset({
+    *("embedding", "table_value", "root_d_model", "position", "segment", "sum", "wavelength"),
+    *("query_made", "key_made", "query_value", "key_value", "value_value"),
+    *("product", "largest_product", "root_d_head", "scale", "score"),
+    *("capped", "unmasked", "masked_score", "row_max", "shifted", "exponential", "row_sum", "weight", "percent"),
+    *("kept", "context", "top_weight", "second_weight", "error", "tolerance"),
+    *("angle", "frequency", "turn", "stretch", "query_before", "other_before", "product_before"),
+    *("softcap", "bias", "slope", "sink_score", "sink", "sink_exponential"),
+    *("router_weight", "router_chance", "router_top_weight"),
+})  # fmt: skip
+"""Facts that are real numbers; `masked_score` and `shifted` are −∞ where attention is forbidden."""
+
+FACTS = WORDS | COUNTS | MEASURES
+"""Everything that a text about a selection may say of it."""
+
+_SUM = frozenset({"embedding", "position", "segment", "sum"})
+_SINK = frozenset({"sink_score", "sink", "sink_exponential"})
+_ROTATION = frozenset({
+    *("pairs", "pair", "first_channel", "second_channel", "angle", "turn", "stretch"),
+    *("query_before", "other_before", "product_before"),
+})  # fmt: skip
+_ROUTER = frozenset({
+    *("experts", "experts_chosen", "expert", "router_weight", "router_top", "router_top_weight"),
+})  # fmt: skip
+
+ONLY: Mapping[str, frozenset[str]] = {
+    "embedding": frozenset({"embedding", "table_value"}),
+    **dict.fromkeys(("embedding_plain", "embedding_patches", "embedding_numbered"), frozenset({"embedding"})),
+    "position": _SUM | {"pair", "wavelength"},
+    **dict.fromkeys(("position_learned", "position_fixed", "position_norm"), _SUM),
+    "rotation": _ROTATION | {"frequency"},
+    "rotation_grid": _ROTATION,
+    "softcap": frozenset({"softcap"}),
+    "bias": frozenset({"bias"}),
+    "bias_alibi": frozenset({"bias", "slope"}),
+    "mask_parts": frozenset({"pattern", "padding", "shift"}),
+    "softmax_sink": _SINK,
+    "sink": _SINK,
+    "router": _ROUTER | {"router_chance"},
+    "router_plain": _ROUTER,
+}
+"""Stage text → the facts that it may use besides `COMMON`: they are supplied where the model has that part."""
+
+COMMON = FACTS - frozenset().union(*ONLY.values())
+"""The facts of every selection in every model."""

@@ -1,0 +1,24 @@
+"""What is looked at: one number of one head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Fact = str | int | float
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One number of one head: which query, which key, which channel of the vectors.
+
+    `dimension` is one of d_model; `expert` is one of those that a mixture of experts chooses from.
+    """
+
+    block: str
+    head: int
+    query: int = 0
+    key: int = 0
+    channel: int = 0
+    dimension: int = 0
+    stage: str = "softmax"
+    expert: int = 0

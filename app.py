@@ -302,8 +302,13 @@ def build() -> gr.Blocks:
     return page.queue(default_concurrency_limit=16, max_size=256, status_update_rate=10)
 
 
+def _forget(model: tuple[str, str]) -> None:
+    store.forget(model)
+
+
 def launch(host: str | None = None, port: int | None = None, *, block: bool = True) -> None:
     """Warm up, then serve the page at an address that is printed."""
+    catalog.when_closed(_forget)
     torch.set_num_threads(1)  # runs are small, and several go at once
     if host in LOCAL and "SPACE_ID" not in os.environ:
         os.environ.setdefault("ATTENTION_MICROSCOPE_FOLDERS", "1")

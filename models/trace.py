@@ -261,6 +261,14 @@ class Trace:
         return np.asarray(self.arrays[site, place])
 
     @property
+    def nbytes(self) -> int:
+        """About how much memory its arrays take; one that stands at several places counts once."""
+        whole = [array for array in self.arrays.values() if isinstance(array, np.ndarray)]
+        kept = {array.__array_interface__["data"][0]: array.nbytes for array in whole}
+        derived = sum(3 * head.query.itemsize * head.mask.size for head in list(self._heads.values()))
+        return sum(kept.values()) + derived
+
+    @property
     def logits(self) -> Array | None:
         """(position, vocabulary): what softmax turns into the probability of the next token; None without a head."""
         return self.arrays.get((Site.LOGITS, ""))

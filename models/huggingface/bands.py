@@ -113,7 +113,8 @@ def _captures(band: Band, path: str, call: int, length: int | None) -> Iterator[
 
 def _heads(tensor: Tensor, module: nn.Module, length: int | None) -> Tensor:
     """(1, position, head · d) → (head, position, d), without what the model added at the end."""
-    return tensor[0, :length].unflatten(-1, (int(module.num_heads), -1)).transpose(0, 1)
+    heads: Any = module.num_heads
+    return tensor[0, :length].unflatten(-1, (heads, -1)).transpose(0, 1)
 
 
 def unpadded(passed: Sequence[Passed], bands: Sequence[Band], length: int | None) -> list[Passed]:

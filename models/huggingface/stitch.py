@@ -172,9 +172,9 @@ class Stitch:
 
 def _apart(items: Items, count: int) -> Items:
     """The items of a batch, where a model has put them and the heads into one axis: (item · head, q, d)."""
-    if len(items) > 1 or count == 1:
+    (whole, *more), axis = items, len(items[0].query)
+    if more or count == 1:
         return items
-    whole, axis = items[0], len(items[0].query)
 
     def part(name: str, item: int) -> Tensor | None:
         tensor = getattr(whole, name)

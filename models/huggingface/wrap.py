@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from models.edits import BUILT
 from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnsupportedEdit
-from models.generation import Cancelled, Generation, Strategy
+from models.generation import Generation, IsCancelled, Strategy
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
 from models.huggingface.bands import fill_global_maps, watch_bands
 from models.huggingface.budget import affordable
@@ -176,7 +176,7 @@ class Wrapped:
         steps: int = 20,
         strategy: Strategy | None = None,
         language: str | None = None,
-        cancelled: Cancelled | None = None,
+        cancelled: IsCancelled | None = None,
     ) -> Generation:
         """What the model writes after a prompt, and a trace of every forward pass that it took.
 

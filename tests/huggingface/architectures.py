@@ -178,7 +178,7 @@ def nearest(reference: np.ndarray, shown: list[Shown]) -> float:
 def _unbanded(reference: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Weights that are given for the keys from w places before to w places after each query, for all keys."""
     count, width = shape[-1], reference.shape[-1]
-    if reference.ndim != 4 or reference.shape[-2] != count or width != WINDOW + 1:
+    if reference.ndim != 4 or reference.shape[-2] != count or width == count or width != WINDOW + 1:
         return reference
     dense = np.zeros((*reference.shape[:-1], count), dtype=reference.dtype)
     for query in range(count):

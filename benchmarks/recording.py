@@ -283,7 +283,7 @@ def child(allocator: Mapping[str, str], *arguments: object) -> Any:
     """What this module answers with in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.recording", *map(str, arguments)]
     done = subprocess.run(
-        command, env=os.environ | ONE_THREAD | allocator, stdout=subprocess.PIPE, text=True, check=True
+        command, env={**os.environ, **ONE_THREAD, **allocator}, stdout=subprocess.PIPE, text=True, check=True
     )
     return json.loads(done.stdout)
 

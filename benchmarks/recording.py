@@ -60,6 +60,7 @@ QUICK = ((BERT, 128), (GPT2, 128), (GPT2, 512))
 AIMS = {"record ÷ sdpa": 1.02, "record ÷ eager": 1.0, "one head, ms": 20.0, "held, MiB": 150.0}
 """The last two for 1024 tokens, the very last for GPT-2 small."""
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 COLD: Mapping[str, str] = {}
 WARM = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
 """glibc keeps freed memory, except pieces above 32 MiB, and hands it out again."""
@@ -237,12 +238,12 @@ def _storages(array: Any) -> Iterator[tuple[int, int]]:
 
 
 def one_head(trace: Trace) -> list[float]:
-    """Wall milliseconds from a trace to one head's scores, weights and proof; another head each time."""
+    """CPU milliseconds from a trace to one head's scores, weights and proof; another head each time."""
     times = []
     for block in trace.blocks[:7]:
-        start = time.perf_counter()
+        start = time.process_time()
         assert trace.head(block.name, 1).proved
-        times.append(1000 * (time.perf_counter() - start))
+        times.append(1000 * (time.process_time() - start))
     return times
 
 
@@ -281,7 +282,9 @@ def resident(what: str) -> int:
 def child(allocator: Mapping[str, str], *arguments: object) -> Any:
     """What this module answers with in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.recording", *map(str, arguments)]
-    done = subprocess.run(command, env=os.environ | allocator, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        command, env={**os.environ, **ONE_THREAD, **allocator}, stdout=subprocess.PIPE, text=True, check=True
+    )
     return json.loads(done.stdout)
 
 

@@ -283,7 +283,25 @@ def _values(one: Entrance, model: nn.Module, passed: Sequence[Passed]) -> Tensor
     if one.call >= len(passed):
         return None
     output = first(passed[one.call].output)
-    return output if output is not None and output.ndim == 2 else patches_of(output)
+    values = output if output is not None and output.ndim == 2 else patches_of(output)
+    return _in_table(passed[one.call].module, values) if one.site is Site.POSITION_ENCODING else values
+
+
+def _in_table(module: nn.Module, values: Tensor | None) -> Tensor | None:
+    """The same rows as a view of the table that they were taken from, so that a run need not keep a copy of them."""
+    table = getattr(module, "weight", None)
+    if (
+        values is None
+        or not isinstance(table, Tensor)
+        or table.ndim != 2
+        or table.shape[1] != values.shape[1]
+    ):
+        return values
+    for start in (table[:, 0] == values[0, 0]).nonzero().flatten().tolist():
+        cut = table.detach()[start : start + len(values)]
+        if torch.equal(cut, values):
+            return cut
+    return values
 
 
 def _spread(values: Tensor, gap: tuple[int, int]) -> Tensor:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from models.huggingface.assemble import Assembly
 from models.huggingface.dummy import vision_config
+from models.huggingface.once import per_model
 from models.huggingface.windows import WindowGrid
 from models.trace import Site, Token
 
@@ -46,6 +47,7 @@ class Specials:
         return len(self.leading) + len(self.trailing)
 
 
+@per_model
 def specials(model: Any) -> Specials:
     """The special tokens of the tower that sees, as its learned parameters name and count them."""
     shapes = {

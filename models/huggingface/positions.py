@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from models.huggingface.assemble import Assembly, array
 from models.huggingface.entrances import Entrance, is_table
 from models.huggingface.interface import Passed
+from models.huggingface.once import per_model
 from models.huggingface.windows import WindowGrid
 from models.trace import Block, PositionalEncoding, Site
 
@@ -105,11 +106,17 @@ def _is_learned(module: nn.Module) -> bool:
 
 def _parameters(model: nn.Module, assembly: Assembly, known: Collection[str]) -> Iterator[PositionalEncoding]:
     """Tables that are no module of their own, as in vision Transformers."""
-    for path, parameter in model.named_parameters():
-        if is_table(path) and parameter.ndim == 3 and len(parameter) == 1:
-            stream = _stream(assembly, path, parameter.shape[1])
-            if stream and stream not in known:
-                yield PositionalEncoding("learned", array(parameter[0]), stream)
+    for path, parameter in _tables_of(model):
+        stream = _stream(assembly, path, parameter.shape[1])
+        if stream and stream not in known:
+            yield PositionalEncoding("learned", array(parameter[0]), stream)
+
+
+@per_model
+def _tables_of(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """(path, parameter) of every parameter that may be a table of positions."""
+    named = model.named_parameters()
+    return [(path, each) for path, each in named if is_table(path) and each.ndim == 3 and len(each) == 1]
 
 
 def _rotations(

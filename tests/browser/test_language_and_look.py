@@ -7,7 +7,6 @@ import pytest
 
 from tests.browser.conftest import Open
 from tests.browser.microscope import RECORD_TEXT, Microscope
-from viz.stages import STAGE_IDS
 
 pytestmark = pytest.mark.browser
 
@@ -77,7 +76,7 @@ def test_nothing_stays_english_when_the_page_is_chinese(open_page: Open):
     microscope.language("zh")
     microscope.page.evaluate("window.drawn.clear()")
     right, left = allowed(microscope), {}
-    for stage in STAGE_IDS:
+    for stage in microscope.stages():
         microscope.stage(stage)
         for depth in ("words", "maths", "code"):
             microscope.depth(depth)

@@ -136,7 +136,12 @@ class Page {
     if (asked.to !== undefined && !["fr", "zh", "en"].includes(asked.to)) wrong.push("to");
     if (asked.lang !== undefined && !["zh", "en"].includes(asked.lang)) wrong.push("lang");
     const kept = Object.fromEntries(Object.entries(asked).filter(([name]) => !wrong.includes(name)));
-    if (asked.text === undefined && asked.image === undefined) return this.choose(texts.presets[0], kept, wrong);
+    if (asked.text === undefined && asked.image === undefined) {
+      const [example] = texts.presets;
+      await this.choose(example, kept, wrong);
+      const other = (kept.model ?? example.model) !== example.model; // a model alone reads the example's text
+      return other ? this.tried(() => this.models?.choose(kept.model, kept.dtype ?? null)) : undefined;
+    }
     const request = { ...store.state.request, model: kept.model ?? store.state.request.model, dtype: kept.dtype ?? null, text: asked.text ?? "", target: asked.target ?? null, language: kept.to ?? null, image: kept.image ?? null };
     if (!this.models?.isOpen(request)) await this.choose(texts.presets[0]); // an example to look at while the model is fetched
     await this.run(request, kept, wrong);

@@ -104,7 +104,7 @@ def named(microscope: Microscope) -> str:
 
 @pytest.mark.parametrize("text", ["", TEXT])
 def test_a_wrong_address_gives_the_nearest_view_and_one_line_about_it(open_page: Open, text: str):
-    wrong = {"head": "99", "stage": "foo", "block": "nope", "model": "nope", "query": "-1", "key": "abc"}
+    wrong = {"head": "99", "stage": "foo", "block": "nope", "query": "-1", "key": "abc"}
     microscope = open_page(urlencode(wrong | ({"text": text} if text else {})))
     assert set(named(microscope).split(", ")) == wrong.keys()
     assert list(microscope.notices()) == ["url_fixed"]

@@ -1,5 +1,6 @@
 """What the page has to say, computed in Python: the same run and selection, read with `record` and `viz.steps`."""
 
+import ast
 import functools
 import re
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from models import Request, Site, Trace
-from viz.steps import Selection, cell_reading, facts, reading
+from viz.steps import Selection, arguments, cell_reading, facts, reading
 from viz.texts import PLACEHOLDER, render, spell
 from viz.walk import stages_of
 
@@ -76,18 +77,22 @@ def selection_of(address: Address) -> Selection:
 class Expected:
     """What stands on the page at one place of a run, with the texts that the server itself gave out."""
 
-    def __init__(self, trace: Trace, at: Selection, language: str, texts: dict[str, Any]) -> None:
-        self.trace, self.at = trace, at
-        self.block = trace.block(at.block)
-        self.head = trace.head(at.block, at.head)
-        self.facts: dict[str, Any] = facts(trace, at)
+    def __init__(self, request: Request, at: Selection, language: str, texts: dict[str, Any]) -> None:
+        self.request, self.trace, self.at = request, run(request), at
+        self.block = self.trace.block(at.block)
+        self.head = self.trace.head(at.block, at.head)
+        self.facts: dict[str, Any] = facts(self.trace, at)
         self.language, self.texts = language, texts
-        self.stages: Mapping[str, str] = stages_of(trace, self.block)
+        self.stages: Mapping[str, str] = stages_of(self.trace, self.block)
 
     @classmethod
     def of(cls, address: Address, texts: dict[str, Any]) -> "Expected":
         """What stands there at an address."""
-        return cls(run(request_of(address)), selection_of(address), address["lang"], texts)
+        return cls(request_of(address), selection_of(address), address["lang"], texts)
+
+    def moved(self, language: str, **changes: Any) -> "Expected":
+        """The same run, at another place or in another language."""
+        return Expected(self.request, replace(self.at, **changes), language, self.texts)
 
     @property
     def may(self) -> bool:
@@ -116,9 +121,16 @@ class Expected:
         attention = [id for id, stage in ATTENTION.items() if stage in self.stages]
         return {id: self._line(id) for id in LINES.get(self.stages[self.at.stage], attention)}
 
-    def digits(self) -> list[str]:
-        """The numbers that stand in the formula of the stage."""
-        return [spell(self.facts[name], form) for name, form in PLACEHOLDER.findall(self.told["digits"])]
+    def slots(self, depth: str) -> list[str]:
+        """The facts that stand in the text and formulas of the stage, at a depth."""
+        texts = [self.told[self.language][depth]] + [self.told["digits"]] * (depth == "maths")
+        return [spell(self.facts[name], form) for text in texts for name, form in PLACEHOLDER.findall(text)]
+
+    def code(self) -> str:
+        """The Python of the stage."""
+        image = self.request.image and f"assets/images/{self.request.image.removeprefix('example:')}.png"
+        given = arguments(self.request.text, self.request.target, self.request.language, image)
+        return render(self.told["code"], self.facts | {"arguments_literal": given})
 
     def result(self) -> str:
         """What the code of the stage gives."""
@@ -178,16 +190,30 @@ class Expected:
         number = self.at.head if part == "query" else self.block.shared(self.at.head)
         return self.trace.array(*site)[number] if site in self.trace.arrays else None
 
-    def moved(self, language: str, **changes: Any) -> "Expected":
-        """The same run, at another place or in another language."""
-        return Expected(self.trace, replace(self.at, **changes), language, self.texts)
-
 
 def same(shown: str, expected: str) -> bool:
     """Whether two texts say the same, numbers to within one unit of their last digit."""
     words = [" ".join(NUMBER.sub("#", text).split()) for text in (shown, expected)]
     numbers = [NUMBER.findall(text) for text in (shown, expected)]
     return words[0] == words[1] and all(map(_near, *numbers))
+
+
+def same_slots(shown: list[str], expected: list[str]) -> bool:
+    """Whether the same facts stand in two texts; a formula draws them in another order than it is written in."""
+    sorted_ones = (sorted(texts, key=_order) for texts in (shown, expected))
+    return len(shown) == len(expected) and all(map(same, *sorted_ones))
+
+
+def same_code(shown: str, expected: str) -> bool:
+    """Whether two pieces of Python are the same, however their strings are quoted."""
+    return same(*(ast.dump(ast.parse(code)) for code in (shown, expected)))
+
+
+def _order(text: str) -> tuple[int, float, str]:
+    """Numbers after words, by how many digits they have."""
+    if text.strip("−") == "∞" or NUMBER.fullmatch(text):
+        return _digits(text), float(text.replace("−", "-").replace("∞", "inf")), ""
+    return -1, 0.0, text
 
 
 def _near(shown: str, expected: str) -> bool:

@@ -244,7 +244,7 @@ class Microscope:
     def notices(self) -> dict[str, str]:
         """Messages: id → text, without the marks that keep a right-to-left word in its place."""
         said = self.page.evaluate(
-            """() => Object.fromEntries([...document.querySelectorAll(".notice")].map(
+            """() => Object.fromEntries([...document.querySelectorAll(".notice[data-notice]")].map(
                  (notice) => [notice.dataset.notice, notice.querySelector("p").textContent]))"""
         )
         return {id: re.sub("[\u2068\u2069]", "", text) for id, text in said.items()}

@@ -137,6 +137,10 @@ class Expected:
         fact = self.facts[self.told["code_result"]]
         return f"→ {fact if isinstance(fact, int) else spell(fact, '.4f')}"
 
+    def curve(self) -> str:
+        """What the curve of scores by distance says of this cell: there it is the product."""
+        return self.ui("rotation_here", self.facts | {"here": self.facts["product"]})
+
     def ui(self, id: str, said: dict[str, Any] | None = None) -> str:
         """A label of the page."""
         return render(self.texts["ui"][id][self.language], said or {}).replace("«", "").replace("»", "")

@@ -100,11 +100,7 @@ def _refusal(id: str, message: str, facts: dict, status: int) -> Response:
 
 
 async def _body(request: HTTPRequest, limit: int = BODY_LIMIT) -> bytes:
-    """The body of a request, read no further than its limit.
-
-    Raises:
-        BadRequest: a longer one.
-    """
+    """The body of a request, read no further than its limit."""
     content = bytearray()
     async for part in request.stream():
         content += part
@@ -121,7 +117,7 @@ def _fields(body: bytes, names: tuple[str, ...]) -> list[str | None]:
     """
     try:
         fields = json.loads(body)
-        values = [fields.get(name) or None for name in names]
+        values = [None if fields.get(name) == "" else fields.get(name) for name in names]
     except (ValueError, AttributeError, RecursionError) as error:
         raise BadRequest(str(error)) from error
     if not all(isinstance(value, str) or value is None for value in values):
@@ -138,32 +134,25 @@ async def run(request: HTTPRequest) -> dict:
 
 
 def _request(body: bytes) -> Request:
-    """The run that a request body asks for.
-
-    Raises:
-        BadRequest: not JSON, or not the fields of a run.
-        ModelNotOpen: it names a model that is not open.
-    """
+    """The run that a request body asks for; its model must be open."""
     model, dtype, text, target, language, image = _fields(
         body, ("model", "dtype", "text", "target", "language", "image")
     )
     if language not in (None, "fr", "zh", "en"):
         raise BadRequest(f"language {language!r}; use fr, zh or en")
-    wanted = Request(model or models.BUILTIN[0], text or "", target, language, image, dtype)
-    if not catalog.is_open(wanted.model, dtype):
+    return _opened(Request(model or models.BUILTIN[0], text or "", target, language, image, dtype))
+
+
+def _opened(wanted: Request) -> Request:
+    if not catalog.is_open(wanted.model, wanted.dtype):
         raise ModelNotOpen(wanted.model)
     return wanted
 
 
-def _of_key(key: str) -> Request:
-    """The run that a key names, if its model is open; nothing is loaded for an address that somebody typed."""
-    return Request.from_key(key)
-
-
 def _bundle(make: Callable[..., bytes], request: HTTPRequest) -> bytes:
-    """A bundle of the run that a key names, made again if it is no longer kept."""
+    """A bundle of the run that a key names, made again if it is no longer kept; no model is loaded for it."""
     path = dict(request.path_params)
-    return make(store.get(_of_key(path.pop("key"))), *path.values())
+    return make(store.get(Request.from_key(path.pop("key"))), *path.values())
 
 
 def bundle(make: Callable[..., bytes]) -> Callable[[HTTPRequest], Any]:
@@ -185,11 +174,7 @@ def folders_allowed() -> bool:
 
 @asked
 async def open_model(request: HTTPRequest) -> dict:
-    """Begin to open a model; answers at once with how far it is.
-
-    Raises:
-        NotOffered: a folder, where the server opens none.
-    """
+    """Begin to open a model; answers at once with how far it is. Folders only where the server allows them."""
     name, dtype, asker = _fields(await _body(request), ("model", "dtype", "asker"))
     if not name:
         raise BadRequest("no model")
@@ -303,9 +288,7 @@ ROUTES = [
 
 def translate(text: str, language: str = "", model: str = models.BUILTIN[0]) -> dict:
     """Record one run and return its manifest: tokens, translation, blocks and their stages."""
-    request = Request(model, text, None, language or None)
-    if not catalog.is_open(model):
-        raise ModelNotOpen(model)
+    request = _opened(Request(model, text, None, language or None))
     return dict(manifest(store.get(request), request.key))
 
 
@@ -319,8 +302,13 @@ def build() -> gr.Blocks:
     return page.queue(default_concurrency_limit=16, max_size=256, status_update_rate=10)
 
 
+def _forget(model: tuple[str, str]) -> None:
+    store.forget(model)
+
+
 def launch(host: str | None = None, port: int | None = None, *, block: bool = True) -> None:
     """Warm up, then serve the page at an address that is printed."""
+    catalog.when_closed(_forget)
     torch.set_num_threads(1)  # runs are small, and several go at once
     if host in LOCAL and "SPACE_ID" not in os.environ:
         os.environ.setdefault("ATTENTION_MICROSCOPE_FOLDERS", "1")

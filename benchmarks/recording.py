@@ -21,8 +21,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import partial
 from importlib.util import find_spec
 from itertools import chain
@@ -30,6 +30,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 
@@ -215,21 +216,24 @@ def held(trace: Trace, model: Any) -> dict[str, float]:
     attention = {Site.QUERY, Site.KEY, Site.VALUE, Site.CONTEXT, Site.MASK, Site.BIAS, Site.SINK}
     attention |= {Site.QUERY_UNROTATED, Site.KEY_UNROTATED, Site.MASK_PATTERN, Site.MASK_PADDING}
     for (site, _), array in sorted(trace.arrays.items(), key=lambda item: item[0][0] not in attention):
-        place, size = _storage(array)
-        if place not in known:
+        part = "attention" if site in attention else "logits" if site is Site.LOGITS else "other sites"
+        for place, size in _storages(array):
+            sizes[part] += 0 if place in known else size / MIB
             known.add(place)
-            part = "attention" if site in attention else "logits" if site is Site.LOGITS else "other sites"
-            sizes[part] += size / MIB
     return {"all": round(sum(sizes.values()), 1)} | {part: round(size, 1) for part, size in sizes.items()}
 
 
-def _storage(array: Any) -> tuple[int, int]:
-    """Where the memory that an array keeps alive begins, and how many bytes it has."""
-    while getattr(array, "base", None) is not None:
+def _storages(array: Any) -> Iterator[tuple[int, int]]:
+    """Where each piece of memory that an array keeps alive begins, and how many bytes it has."""
+    while isinstance(array, np.ndarray) and array.base is not None:
         array = array.base
     if isinstance(array, torch.Tensor):
-        return array.untyped_storage().data_ptr(), array.untyped_storage().nbytes()
-    return array.__array_interface__["data"][0], array.nbytes
+        yield array.untyped_storage().data_ptr(), array.untyped_storage().nbytes()
+    elif isinstance(array, np.ndarray):
+        yield array.__array_interface__["data"][0], array.nbytes
+    elif is_dataclass(array):  # made when somebody looks, from what it refers to
+        for part in fields(array):
+            yield from _storages(getattr(array, part.name))
 
 
 def one_head(trace: Trace) -> list[float]:

@@ -33,7 +33,8 @@ M = TypeVar("M", bound=Sized)
 class ModelCache(Generic[M]):
     """Models by key. Each is loaded once, however many ask at once; those in use and those named `always` stay.
 
-    `budget` gives the bytes that models may take together. A model that is let go lives on with whoever holds it.
+    `budget` gives the bytes that models may take together. A model that is let go lives on with whoever holds it;
+    those in `closed` are told of it, so that they can let go too.
     """
 
     def __init__(self, budget: Callable[[], int], always: Collection[str] = ()) -> None:
@@ -43,6 +44,7 @@ class ModelCache(Generic[M]):
         self._loading: dict[Key, Future[M]] = {}
         self._used: Counter[Key] = Counter()
         self._lock = threading.RLock()
+        self.closed: list[Callable[[Key], None]] = []
 
     def get(self, key: Key, make: Callable[[], M], progress: Progress | None = None) -> M:
         """The model, made if it is not here; who asks while another makes it waits for that.
@@ -126,6 +128,8 @@ class ModelCache(Generic[M]):
             if needed or key != newest:
                 del self._models[key]
                 let_go = True
+                for tell in self.closed:
+                    tell(key)
         if let_go:
             gc.collect()  # models hold themselves in circles, and their memory is wanted now
 

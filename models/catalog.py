@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -62,6 +62,11 @@ def is_open(name: str, dtype: str | None = None) -> bool:
 def opened() -> tuple[ModelCard, ...]:
     """The models in memory, the most recently used last."""
     return _models.opened()
+
+
+def when_closed(tell: Callable[[Key], None]) -> None:
+    """From now on `tell` hears the (name, dtype) of every model that is let go."""
+    _models.closed.append(tell)
 
 
 def _key(name: str, dtype: str | None) -> Key:

@@ -172,7 +172,7 @@ class NoTokenizer(TextError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name!r} came without a tokenizer; give inputs={{'input_ids': ...}} instead of text", got=name
+            f"{name!r} came without a tokenizer; type ids such as 12 7 29, or give them as inputs=", got=name
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.catalog import Model, load
-from models.generation import Cancelled, Generation, Strategy
+from models.generation import Generation, IsCancelled, Strategy
 
 
 def generate(  # noqa: PLR0913 -- one keyword for each thing that a person may choose
@@ -22,7 +22,7 @@ def generate(  # noqa: PLR0913 -- one keyword for each thing that a person may c
     seed: int = 0,
     beams: int = 4,
     language: str | None = None,
-    cancelled: Cancelled | None = None,
+    cancelled: IsCancelled | None = None,
 ) -> Generation:
     """Run a model until it ends its text, or for so many steps, and keep every number of every step.
 

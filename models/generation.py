@@ -24,7 +24,7 @@ DISTRIBUTION_MEMORY = 512 * 2**20
 
 STRATEGIES = ("greedy", "sample", "beam")
 
-Cancelled = Callable[[], bool]
+IsCancelled = Callable[[], bool]
 """Asked after every step; once it says True, the generation ends with what is written by then."""
 
 

@@ -32,7 +32,8 @@ class Token:
 class Block:
     """One attention sublayer. `heads` query heads share `kv_heads` key/value heads (equal unless grouped).
 
-    `route` says how it was recorded: `builtin`, `interface` (the model's own fast path), `tracer` or `module`.
+    `route` says how it was recorded: `builtin`, `interface` (the model's own fast path), `tracer`,
+    `module` or `band`.
     """
 
     name: str

@@ -74,7 +74,7 @@ class Request:
 
     def __post_init__(self) -> None:
         try:
-            "".join(part for part in asdict(self).values() if part is not None).encode()
+            "".join((self.model, *(part for part in asdict(self).values() if part is not None))).encode()
         except (TypeError, UnicodeEncodeError) as error:
             raise BadRequest("what is not text, such as half of a surrogate pair") from error
 

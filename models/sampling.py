@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from models.generation import Cancelled, Strategy
+from models.generation import IsCancelled, Strategy
 from models.trace import Array
 
 Logits = Float[Tensor, "row vocabulary"]
@@ -52,7 +52,7 @@ class Dice:
 class Writing:
     """The choices of one generation, with what each was made from. It belongs to one run."""
 
-    def __init__(self, strategy: Strategy, cancelled: Cancelled | None = None) -> None:
+    def __init__(self, strategy: Strategy, cancelled: IsCancelled | None = None) -> None:
         self.strategy = strategy
         self.stopped = False
         """Whether it was stopped from outside."""

@@ -12,6 +12,9 @@ from models.trace import Trace
 CAPACITY = 64
 """Traces kept; one of the longest built-in runs is about 2 MB."""
 
+MEMORY_LIMIT = 1 << 30
+"""The bytes that they may take together; GPT-2 small at 1024 tokens takes about 150 MB. The newest always stays."""
+
 WAITING_LIMIT = 64
 """Runs that may wait for their turn before the next one is refused."""
 
@@ -21,8 +24,8 @@ RUNS_AT_ONCE = 2
 class TraceStore:
     """The most recently used traces; a missing one is run again. Equal requests at the same time run once."""
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
-        self._capacity = capacity
+    def __init__(self, capacity: int = CAPACITY, memory: int = MEMORY_LIMIT) -> None:
+        self._capacity, self._memory = capacity, memory
         self._traces: OrderedDict[Request, Trace] = OrderedDict()
         self._lock = threading.Lock()
         self._running: dict[Request, threading.Lock] = {}
@@ -46,6 +49,12 @@ class TraceStore:
                 with self._lock:
                     self._running.pop(request, None)
 
+    def forget(self, model: tuple[str, str]) -> None:
+        """Let go the traces of a model, by name and dtype: they hold its weights in memory."""
+        with self._lock:
+            for request in [each for each in self._traces if (each.model, each.dtype or "float32") == model]:
+                del self._traces[request]
+
     def _kept(self, request: Request) -> Trace | None:
         with self._lock:
             if request in self._traces:
@@ -65,6 +74,7 @@ class TraceStore:
     def _keep(self, request: Request, trace: Trace) -> Trace:
         with self._lock:
             self._traces[request] = trace
-            while len(self._traces) > self._capacity:
-                self._traces.popitem(last=False)
+            total = sum(each.nbytes for each in self._traces.values())
+            while len(self._traces) > 1 and (len(self._traces) > self._capacity or total > self._memory):
+                total -= self._traces.popitem(last=False)[1].nbytes
         return trace

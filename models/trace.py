@@ -21,7 +21,7 @@ A mask is Boolean and True means *may attend*. Nothing here knows torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -191,7 +191,7 @@ class Trace:
     arrays: Mapping[tuple[Site, str], Any]
     """NumPy arrays; or, of size n × n, something that gives one head at a time."""
     positions: tuple[PositionalEncoding, ...] = ()
-    predictions: tuple[Token, ...] = ()
+    predictions: Sequence[Token] = ()
     """Per position of the stream `predicting`: the most probable token. Otherwise the most probable class."""
     predicting: str = "decoder"
     """The stream whose positions predict; "" where the model predicts one class, or nothing."""
@@ -259,6 +259,14 @@ class Trace:
                 f"{site.value} was not recorded at {place!r}; it was at: {', '.join(places) or 'no place'}"
             )
         return np.asarray(self.arrays[site, place])
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory its arrays take; one that stands at several places counts once."""
+        whole = [array for array in self.arrays.values() if isinstance(array, np.ndarray)]
+        kept = {array.__array_interface__["data"][0]: array.nbytes for array in whole}
+        derived = sum(3 * head.query.itemsize * head.mask.size for head in list(self._heads.values()))
+        return sum(kept.values()) + derived
 
     @property
     def logits(self) -> Array | None:

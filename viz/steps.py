@@ -109,7 +109,7 @@ def _width(trace: Trace, block: Block, at: Selection) -> int:
     """d_model where the stage stands: Swin widens its vectors from layer to layer, ALBERT after the embedding."""
     table = (Site.TOKEN_EMBEDDING, block.query_stream)
     wanted = (table,) if at.stage in IN_STREAM else ((Site.QUERY_INPUT, block.name),)
-    found = [trace.arrays[place].shape[1] for place in wanted if place in trace.arrays]
+    found = [trace.array(*place).shape[1] for place in wanted if place in trace.arrays]
     return (*found, trace.model.d_model)[0]
 
 

@@ -159,7 +159,8 @@ def _scale(trace: Trace, block: Block) -> str:
 
 
 def _bias(trace: Trace, block: Block) -> str:
-    if (Site.BIAS, block.name) not in trace.arrays:
+    bias = trace.arrays.get((Site.BIAS, block.name))
+    if bias is None or (isinstance(bias, np.ndarray) and not bias.any()):  # T5 adds zeros in cross-attention
         return ""
     return "bias_alibi" if any(encoding.kind == "alibi" for encoding in trace.positions) else "bias"
 

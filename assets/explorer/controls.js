@@ -59,7 +59,7 @@ export class Presets {
     this.store = store;
     this.words = words;
     this.choose = choose;
-    store.on(["lang", "preset", "config"], () => this.draw());
+    store.on(["lang", "preset", "config", "request"], () => this.draw());
     this.draw();
   }
 
@@ -75,7 +75,7 @@ export class Presets {
     const scroll = this.element.querySelector(".chips")?.scrollLeft ?? 0;
     this.element.replaceChildren(
       h("div", { class: "chips", role: "group", "aria-label": words.ui("presets") }, h("span", { class: "strip-name" }, words.ui("presets")), ...chips),
-      h("p", { class: "why" }, chosen ? chosen[lang].why : words.ui("own_sentence")));
+      h("p", { class: "why" }, chosen ? chosen[lang].why : words.ui(store.state.request.image ? "own_image" : "own_sentence")));
     const row = /** @type {HTMLElement} */ (this.element.querySelector(".chips"));
     row.scrollLeft = scroll;
     if (focused) /** @type {HTMLElement | null} */ (this.element.querySelector("[aria-pressed=true]"))?.focus();

@@ -46,7 +46,7 @@ export class Models {
       now = await this.data.opening(`opening/${now.id}`).catch((error) => { this.store.set({ opening: null }); throw error; });
     }
     this.store.set({ opening: null });
-    if (now.state !== "ready") throw new Refusal(now.error?.id ?? "opening_cancelled", now.error?.facts ?? { got: name });
+    if (now.state !== "ready") throw new Refusal(now.error?.error ?? "opening_cancelled", now.error?.facts ?? { got: name });
     const others = this.store.state.models.filter((/** @type {any} */ card) => card.name !== name);
     this.store.set({ models: [...others, now.card] });
   }

@@ -199,7 +199,8 @@ function made(room, scene, plates) {
 function rotation(room, scene) {
   const [before, after, keyBefore, keyAfter] = room.stage.plates;
   const label = Math.max(beside(room, "query"), beside(room, "key"));
-  const side = Math.min(320, room.width * 0.36);
+  const narrow = room.width < 560;
+  const side = narrow ? 0 : Math.min(320, room.width * 0.36);
   const feet = room.font * 4.4;
   const cols = room.tensor(before.array).shape[1];
   const arrow = room.font * 3;
@@ -215,8 +216,9 @@ function rotation(room, scene) {
     y += rows * ch + Math.max(foot(scene, room, left), foot(scene, room, right)) + room.font * 0.4;
   }
   const height = Math.max(room.font * 26, Math.min(y - 8, 560));
-  scene.area = { x: label + 2 * cols * cw + arrow + GAP * 1.4, y: room.font, width: side - GAP * 0.8, height };
-  scene.height = Math.max(y, height + room.font * 2);
+  scene.area = narrow ? { x: 4, y: y + room.font, width: room.width - 16, height: room.font * 30 }
+    : { x: label + 2 * cols * cw + arrow + GAP * 1.4, y: room.font, width: side - GAP * 0.8, height };
+  scene.height = narrow ? y + room.font * 32 : Math.max(y, height + room.font * 2);
 }
 
 /** Tokens × experts: the probabilities, where they are known, and the weights of those chosen. @param {Room} room @param {Scene} scene */

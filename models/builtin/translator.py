@@ -27,7 +27,7 @@ from models.errors import (
     TextTooLong,
     UnsupportedEdit,
 )
-from models.generation import Cancelled, Generation, Strategy, steps_of
+from models.generation import Generation, IsCancelled, Strategy, steps_of
 from models.recorder import Edit, Recorder, recording
 from models.sampling import Writing
 from models.trace import Block, GuidedHead, ModelCard, PositionalEncoding, Site, Token, Trace
@@ -97,7 +97,7 @@ class Translator:
         steps: int = 20,
         strategy: Strategy | None = None,
         language: str | None = None,
-        cancelled: Cancelled | None = None,
+        cancelled: IsCancelled | None = None,
     ) -> Generation:
         """The translation of a sentence, written word by word; the decoder reads everything written so far each time.
 

@@ -16,6 +16,9 @@ from models.huggingface.places import Plan
 from models.huggingface.windows import Windows, bias_grid, joined, mask_grids, patch_order
 from models.trace import Block, Site
 
+WRITTEN = 4
+"""Of so many tokens at the end it is asked whether anything earlier looks at them: an image before them sees itself."""
+
 Arrays = dict[tuple[Site, str], Any]
 
 
@@ -160,4 +163,5 @@ def _is_causal(capture: Capture) -> bool:
     queries, keys = capture.query.shape[1], capture.key.shape[1]
     if capture.mask is None or queries != keys or queries < 2:
         return False
-    return not bool(capture.mask.expand(*capture.mask.shape[:-2], queries, keys).triu(1).any())
+    ahead = capture.mask.expand(*capture.mask.shape[:-2], queries, keys).triu(1)
+    return not bool(ahead[..., -WRITTEN:].any())

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models.huggingface.interface import Rotation
 
-Route = Literal["interface", "tracer", "module"]
+Route = Literal["interface", "tracer", "module", "band"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,18 @@ TOKENS = 8
 
 
 def dummy_inputs(model: Any) -> Iterator[dict[str, Any]]:
-    """Inputs to try in turn: what the model calls its main input, then that and an image."""
+    """Inputs to try in turn: text, image and sound, whatever the model takes; then what it calls its main input."""
     makers = {"pixel_values": _image, "input_features": _features, "input_values": _wave}
     main = getattr(model, "main_input_name", "input_ids")
     first = {main: makers.get(main, _ids)(model)}
     accepted = inspect.signature(model.forward).parameters
     if model.config.is_encoder_decoder and "decoder_input_ids" in accepted:
         first["decoder_input_ids"] = _ids(model)[:, : TOKENS // 2]
-    yield first
     both = first | {name: make(model) for name, make in makers.items() if name in accepted}
     both |= {"input_ids": _ids(model)} if "input_ids" in accepted else {}
     if both.keys() != first.keys():
         yield both
+    yield first
 
 
 def alone(model: Any, name: str) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def write(
     traced: Collection[str],
 ) -> Written:
     """The text that the model writes after these inputs, and everything that was heard meanwhile."""
-    with hearing(model, watch, traced) as heard:
+    with hearing(model, inputs, watch, traced) as heard:
         step = _Step(heard, watch, stitch, writing)
         output = model.generate(
             **beside(model, inputs),
@@ -92,8 +92,9 @@ def write(
         ids = step.prompt + ids
     count = len(ids) - prompt
     path = output.beam_indices[0, :count].tolist() if writing.strategy.rows > 1 else [0] * count
-    every = prompt == 1 and output.logits is not None
-    logits = torch.stack([output.logits[at][item] for at, item in enumerate(path)])[None] if every else None
+    logits = output.logits if prompt == 1 else None
+    if logits is not None:
+        logits = torch.stack([logits[at][item] for at, item in enumerate(path)])[None]
     return Written(ids, prompt, path, stitch.calls(path), stitch.modules(path), logits)
 
 

@@ -66,6 +66,16 @@ class Passed:
     layer_type: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One call of banded attention: what its maps gave, the mask, and the context; a batch of one."""
+
+    module: nn.Module
+    maps: Mapping[str, Tensor | None]  # (position, 1, head · d)
+    mask: Tensor  # (1, position): below 0 padding, above 0 global attention
+    context: Tensor  # (1, position, head · d)
+
+
 @dataclass
 class Watch:
     """What one run shows: attention calls, rotations, masks, and what passed the observed modules."""
@@ -74,8 +84,16 @@ class Watch:
     rotations: list[Rotation] = field(default_factory=list)
     masks: list[MaskMade] = field(default_factory=list)
     passed: list[Passed] = field(default_factory=list)
+    bands: list[Band] = field(default_factory=list)
+    projected: dict[nn.Module, Tensor] = field(default_factory=dict)
+    """What the maps of a banded attention gave that is still at work."""
     kept: frozenset[nn.Module] | None = None
     """The observed modules of which this run keeps what passes them; None: of all."""
+
+    def clear(self) -> None:
+        """Forget what was seen so far."""
+        for kept in (self.calls, self.bands, self.rotations, self.masks, self.passed):
+            kept.clear()
 
 
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)

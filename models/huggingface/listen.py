@@ -1,4 +1,4 @@
-"""One forward pass, listened to on both routes: the attention interface, and the operations that pass it by."""
+"""Forward passes, listened to on all routes: the attention interface, bands, and operations that pass both by."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from models.huggingface.bands import banded, unpadded
 from models.huggingface.calls import captured
 from models.huggingface.capture import Capture
+from models.huggingface.chance import steady
 from models.huggingface.device import beside
 from models.huggingface.dummy import dummy_inputs
 from models.huggingface.interface import Watch, watching
 from models.huggingface.observe import observing_all
+from models.huggingface.sparse import settle
 from models.huggingface.tracer import tracing
 
 Calls = list[tuple[Capture, ...]]
@@ -25,19 +28,21 @@ Calls = list[tuple[Capture, ...]]
 class Heard:
     """What is heard of a model while it runs, forward pass by forward pass."""
 
-    def __init__(self, model: nn.Module, watch: Watch, followed: Calls) -> None:
+    def __init__(self, model: nn.Module, watch: Watch, followed: Calls, length: int | None) -> None:
         self._paths = {module: path for path, module in model.named_modules()}
         self._order = {path: number for number, path in enumerate(self._paths.values())}
-        self._watch, self._followed = watch, followed
+        self._watch, self._followed, self._length = watch, followed, length
 
     def take(self) -> Calls:
         """The captures of all attention since the last time, in the order of the model's modules."""
-        heard = captured(self._watch, self._paths)
+        watch = self._watch
+        heard = [*captured(watch, self._paths), *banded(watch, self._paths, self._length)]
+        watch.passed[:] = unpadded(watch.passed, watch.bands, self._length)
         known = {call[0].module for call in heard if call}
         traced = [call for call in self._followed if call and call[0].module not in known]
         for place in range(len(self._followed)):
             self._followed[place] = ()  # the tracer counts on their places
-        if not traced:
+        if not traced and not watch.bands:
             return heard
         both = [*heard, *_numbered(traced)]
         return sorted(both, key=lambda call: (call[0].call, self._order.get(call[0].module, 0)))
@@ -53,21 +58,25 @@ def _numbered(calls: Calls) -> Iterator[tuple[Capture, ...]]:
 
 
 @contextmanager
-def hearing(model: nn.Module, watch: Watch, traced: Collection[str] | None) -> Iterator[Heard]:
-    """Within this block, in this thread, the model's attention is heard on both routes.
+def hearing(
+    model: nn.Module, inputs: Mapping[str, Any], watch: Watch, traced: Collection[str] | None
+) -> Iterator[Heard]:
+    """Within this block, in this thread, the model's attention is heard on all routes.
 
-    `traced`: the modules that pass the interface by; None to find out which do.
+    `traced`: the modules that only the tracer can follow; None to find out which they are.
     """
-    tracer = tracing(model, traced) if traced or traced is None else nullcontext([])
-    with torch.no_grad(), tracer as followed, watching(watch):
-        yield Heard(model, watch, followed)
+    ids = inputs.get("input_ids")
+    follows = bool(traced) or traced is None
+    tracer = tracing(model, traced) if follows else nullcontext([])
+    with torch.no_grad(), steady() if follows else nullcontext(), tracer as followed, watching(watch):
+        yield Heard(model, watch, followed, None if ids is None else ids.shape[-1])
 
 
 def run(
     model: nn.Module, inputs: Mapping[str, Any], watch: Watch, traced: Collection[str] | None
 ) -> tuple[Any, Calls]:
     """The model's output and the captures of all its attention, in the order of the model's modules."""
-    with hearing(model, watch, traced) as heard:
+    with hearing(model, inputs, watch, traced) as heard:
         output = model(**beside(model, inputs))
     return output, heard.take()
 
@@ -77,6 +86,7 @@ def discover(model: nn.Module) -> tuple[Watch, Calls] | None:
     for inputs in dummy_inputs(model):
         watch = Watch()
         try:
+            settle(model, inputs)
             with observing_all(model):
                 return watch, run(model, inputs, watch, None)[1]
         except Exception:  # noqa: BLE001 -- whatever foreign code raises on inputs that it did not expect

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -38,6 +39,8 @@ STRETCH = "interpolate_pos_encoding"
 """How a vision model is told that an image is not of its usual size, where it wants to be told."""
 
 Inputs = dict[str, Any]
+
+_IDS = re.compile(r"\s*\d{1,9}([\s,]+\d{1,9})*\s*")
 
 
 @dataclass(eq=False)
@@ -112,7 +115,7 @@ class Reader:
         return True
 
     def text(self, text: str) -> tuple[Inputs, tuple[Token, ...]]:
-        """A text as inputs, and its tokens with their places in it.
+        """A text as inputs, and its tokens with their places in it; without a tokenizer, ids such as “12 7 29”.
 
         Raises:
             TextError: nothing to read, too long, or no tokenizer.
@@ -124,6 +127,8 @@ class Reader:
             raise EmptyText
         if len(text) > CHARACTER_LIMIT:
             raise TextTooLarge(len(text), CHARACTER_LIMIT)
+        if self.tokenizer is None and _IDS.fullmatch(text):
+            return self.ready({"input_ids": [int(id) for id in re.findall(r"\d+", text)]})
         read = self._encode(text)
         ids = read["input_ids"][0].tolist()
         if not ids:

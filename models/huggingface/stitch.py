@@ -115,7 +115,7 @@ class Stitch:
     beams: int
     encoder_decoder: bool
     strips: dict[tuple[str, int], Strip] = field(default_factory=dict)
-    """By module, and by how often it had run before in the same pass."""
+    """By module, and by how much attention of it there had been before in the same pass."""
     once: dict[tuple[str, int], Items] = field(default_factory=dict)
     """Attention in windows or blocks, which only an encoder has: it runs in the first pass and is complete."""
     passed: list[dict[Hashable, Passed]] = field(default_factory=list)
@@ -124,18 +124,23 @@ class Stitch:
 
     def add(self, calls: Calls, watch: Watch) -> None:
         """One more pass; what the watch holds of it is taken."""
-        self.rows.append(max((self._add(items) for items in calls), default=0))
+        counted: Counter[str] = Counter()
+        added = [0]
+        for items in calls:
+            added.append(self._add(items, counted[items[0].module]))
+            counted[items[0].module] += 1
+        self.rows.append(max(added))
         self.passed.append(dict(_counted(watch.passed)))
-        for kept in (watch.calls, watch.rotations, watch.masks, watch.passed):
-            kept.clear()
+        watch.clear()
 
-    def _add(self, items: Items) -> int:
-        """How many rows the pass adds to this module's."""
-        place, key = self.plan.places.get(items[0].module), (items[0].module, items[0].call)
+    def _add(self, items: Items, number: int) -> int:
+        """How many rows the pass adds to the module's `number`-th attention."""
+        place, key = self.plan.places.get(items[0].module), (items[0].module, number)
         if place is None:
             return 0
+        alike = self.beams if place.tower == "decoder" or not self.encoder_decoder else 1
+        items = _apart(items, alike)
         if not self.passed:  # the first pass
-            alike = self.beams if place.tower == "decoder" or not self.encoder_decoder else 1
             items = items[: max(1, len(items) // alike)]
             if len(items) > 1:
                 self.once[key] = items
@@ -163,6 +168,23 @@ class Stitch:
             )
             found.append(replace(first, given=given, output=output))
         return found
+
+
+def _apart(items: Items, count: int) -> Items:
+    """The items of a batch, where a model has put them and the heads into one axis: (item · head, q, d)."""
+    (whole, *more), axis = items, len(items[0].query)
+    if more or count == 1:
+        return items
+
+    def part(name: str, item: int) -> Tensor | None:
+        tensor = getattr(whole, name)
+        if tensor is None or tensor.ndim < 3 or len(tensor) == 1 or axis % count:
+            return tensor
+        size = len(tensor) // count
+        return tensor[item * size : (item + 1) * size]
+
+    names = ("query", "key", "value", "context", "mask", "bias")
+    return tuple(replace(whole, **{name: part(name, item) for name in names}) for item in range(count))
 
 
 def _counted(passed: Iterable[Passed]) -> Iterator[tuple[Hashable, Passed]]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, cast
 
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.edits import BUILT
 from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnsupportedEdit
-from models.generation import Cancelled, Generation, Strategy
+from models.generation import Generation, IsCancelled, Strategy
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
+from models.huggingface.bands import fill_global_maps, watch_bands
 from models.huggingface.budget import affordable
 from models.huggingface.card import layer_kinds, model_card, read_limit
 from models.huggingface.generating import check_room, generation, write, written_tokens
@@ -32,8 +34,10 @@ from models.huggingface.patches import (
 from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
+from models.huggingface.predictions import Predictions, named
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
+from models.huggingface.sparse import is_sparse, left_as_it_was, settle
 from models.huggingface.stitch import Stitch
 from models.huggingface.study import Study, fill, study
 from models.huggingface.tokens import text_tokens
@@ -69,6 +73,7 @@ class Wrapped:
     def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "", processor: Any = None) -> None:
         install()
         watch_rotations(model)
+        watch_bands(model)
         self.model = model.eval()
         self.tokenizer, images = parts(tokenizer)
         self.name = name or model.config.name_or_path or type(model).__name__
@@ -77,9 +82,10 @@ class Wrapped:
         self.known: Known | None = None
         self._paths = {module: path for path, module in model.named_modules()}
         self.card = model_card(model, self.name)
-        shown = discover(model)
-        if shown is not None:
-            self._learn(*shown)
+        with left_as_it_was(model):
+            shown = discover(model)
+            if shown is not None:
+                self._learn(*shown)
 
     def _learn(self, watch: Watch, calls: Calls) -> Known:
         """How this model computes attention, from a first run."""
@@ -89,7 +95,7 @@ class Wrapped:
         routes = {capture.module: capture.route for capture in captures}
         places = plan(self.model, tuple(routes), never_ahead(captures), self._is_encoder_decoder)
         found = study(self.model, places, watch.passed, calls)
-        traced = frozenset(path for path, route in routes.items() if route != "interface")
+        traced = frozenset(path for path, route in routes.items() if route in {"tracer", "module"})
         known = Known(places, traced, found, max(capture.query.shape[1] for capture in captures))
         observe(self._modules(found))
         assembly = self._assembled(watch, calls, known)
@@ -114,6 +120,7 @@ class Wrapped:
     def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
         assembly = assembled(calls, known.plan, self.model)
         fill(assembly, known.study, watch, self.model, self._paths)
+        fill_global_maps(assembly, known.study.projections, self.model)
         for site, place, tensor in mask_parts(watch, assembly.blocks, self._paths):
             assembly.arrays[site, place] = array(tensor)
         return assembly
@@ -169,7 +176,7 @@ class Wrapped:
         steps: int = 20,
         strategy: Strategy | None = None,
         language: str | None = None,
-        cancelled: Cancelled | None = None,
+        cancelled: IsCancelled | None = None,
     ) -> Generation:
         """What the model writes after a prompt, and a trace of every forward pass that it took.
 
@@ -186,6 +193,7 @@ class Wrapped:
         self._check_language(language)
         given, tokens, seen = self.reader.read(prompt, inputs, None)
         check_room(given, steps, self.reader.limit, self._is_encoder_decoder)
+        self._settle(given)
         if self.known is None:
             self.record(prompt, inputs=inputs)
         known = cast(Known, self.known)
@@ -199,6 +207,14 @@ class Wrapped:
         return generation(
             self._told(prompt, given, streams, shown, seen), new, written, writing, self.tokenizer
         )
+
+    def _settle(self, inputs: Inputs) -> None:
+        """Know the modules of a model that builds some anew, and keep an eye on them."""
+        if is_sparse(self.model):
+            settle(self.model, inputs)
+            self._paths = {module: path for path, module in self.model.named_modules()}
+            if self.known is not None:
+                observe(self._modules(self.known.study))
 
     def _check_language(self, language: str | None) -> None:
         if language is not None:
@@ -217,6 +233,7 @@ class Wrapped:
     def _trace(
         self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]], seen: Seen | None = None
     ) -> Trace:
+        self._settle(inputs)
         watch = Watch()
         if self.known is not None:
             known = replace(self.known, study=self._affordable(self.known, inputs))
@@ -254,7 +271,7 @@ class Wrapped:
             blocks=tuple(assembly.blocks),
             arrays=assembly.arrays,
             positions=self._positions(assembly, watch, known),
-            predictions=self._predictions(logits),
+            predictions=self._predictions(assembly.arrays.get((Site.LOGITS, ""))),
             predicting=_predicting(tokens, rows),
             output=self._output(tokens),
             picture=seen.picture if seen else None,
@@ -284,14 +301,12 @@ class Wrapped:
                 found[stream] = numbered(length)
         return found
 
-    def _predictions(self, logits: Any) -> tuple[Token, ...]:
+    def _predictions(self, logits: NDArray | None) -> Sequence[Token]:
         """The most probable token, or class, of each row of logits."""
-        if not isinstance(logits, Tensor) or logits.ndim != 3:
+        if logits is None or logits.ndim != 2:
             return ()
-        ids, labels = logits[0].argmax(dim=-1).tolist(), self.model.config.id2label or {}
-        if logits.shape[-1] == self.card.vocabulary or logits.shape[-1] != len(labels):
-            return text_tokens(ids, self.tokenizer)
-        return tuple(Token(id, str(labels[id])) for id in ids)
+        size = logits.shape[-1]
+        return Predictions(logits, named(self.model, self.tokenizer, self.card.vocabulary, size))
 
     def _output(self, tokens: Mapping[str, tuple[Token, ...]]) -> str:
         if self.tokenizer is None or not self._is_encoder_decoder:

@@ -11,14 +11,15 @@ from torch import Tensor
 from transformers.utils import ModelOutput
 
 from models.huggingface import listen
+from models.huggingface.chance import SEED
 from models.huggingface.interface import Watch
 from models.huggingface.windows import WindowGrid
 from models.huggingface.wrap import wrap
 from models.trace import Site, Trace
 from tests.huggingface import tracer_models
-from tests.huggingface.zoo import SIZES, ZOO, Kind, image
+from tests.huggingface.zoo import PAIR, SIZES, ZOO, Kind, image, pair
 
-SEED = 5
+WINDOW = 4
 SWIN = {
     "image_size": 32,
     "patch_size": 2,
@@ -30,6 +31,18 @@ SWIN = {
 KINDS = ZOO | {
     "falcon, ALiBi": Kind("FalconForCausalLM", "FalconConfig", {**SIZES, "alibi": True}),
     "swin": Kind("SwinModel", "SwinConfig", SWIN, image),
+    "longformer": Kind("LongformerForMaskedLM", "LongformerConfig", {**SIZES, "attention_window": WINDOW}),
+    "led": Kind(
+        "LEDForConditionalGeneration",
+        "LEDConfig",
+        {
+            **PAIR,
+            "attention_window": WINDOW,
+            "max_encoder_position_embeddings": 64,
+            "max_decoder_position_embeddings": 64,
+        },
+        pair,
+    ),
 }
 
 
@@ -154,8 +167,21 @@ def recorded(trace: Trace) -> Iterator[Shown]:
 
 def nearest(reference: np.ndarray, shown: list[Shown]) -> float:
     """The difference from the block whose weights come nearest; infinite where none has their shape."""
-    fitting = [(weights, live) for weights, live in shown if weights.size == reference.size]
-    differences = (
-        np.abs(weights - reference.reshape(weights.shape))[live].max() for weights, live in fitting
-    )
+    differences = []
+    for weights, live in shown:
+        theirs = _unbanded(reference, weights.shape)
+        if weights.size == theirs.size:
+            differences.append(np.abs(weights - theirs.reshape(weights.shape))[live].max())
     return float(min(differences, default=np.inf))
+
+
+def _unbanded(reference: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Weights that are given for the keys from w places before to w places after each query, for all keys."""
+    count, width = shape[-1], reference.shape[-1]
+    if reference.ndim != 4 or reference.shape[-2] != count or width == count or width != WINDOW + 1:
+        return reference
+    dense = np.zeros((*reference.shape[:-1], count), dtype=reference.dtype)
+    for query in range(count):
+        for key in range(max(0, query - width // 2), min(count, query + width // 2 + 1)):
+            dense[..., query, key] = reference[..., query, key - query + width // 2]
+    return dense

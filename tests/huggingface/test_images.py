@@ -15,7 +15,7 @@ from models.huggingface.images import Images, image_processor
 from models.huggingface.load import load_pretrained
 from models.huggingface.wrap import wrap
 from tests.huggingface.photo import PHOTO, encoded, words
-from tests.huggingface.zoo import IMAGE, SIZES, Kind, both, built, image
+from tests.huggingface.zoo import IMAGE, SIZES, ZOO, Kind, both, built, image
 
 OWN = {
     "vit": ("ViTImageProcessorPil", {"size": {"height": 32, "width": 32}}),
@@ -125,7 +125,7 @@ def test_an_image_and_inputs_together_are_refused(vit):
 
 
 def test_half_precision_is_seen_too(vit):
-    half = wrap(built("vit").to(torch.bfloat16))
+    half = wrap(ZOO["vit"].build().to(torch.bfloat16))
     seen = half.record(image=PHOTO)
     np.testing.assert_array_equal(seen.picture, vit.record(image=PHOTO).picture)
 

@@ -136,6 +136,9 @@ def test_without_a_tokenizer_a_model_takes_ids(folder):
     with pytest.raises(errors.NoTokenizer):
         model.record("the cat")
     assert len(model.record(inputs={"input_ids": IDS}).tokens["decoder"]) == IDS.shape[1]
+    assert [token.id for token in model.record("12, 7 29").tokens["decoder"]] == [12, 7, 29]
+    with pytest.raises(errors.BadRequest, match="outside the vocabulary"):
+        model.record("12 999999")
 
 
 def test_texts_that_cannot_be_read_are_refused(tokenizer):

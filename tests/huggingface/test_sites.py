@@ -110,12 +110,34 @@ def test_a_model_without_experts_has_no_router():
         "vit": {("learned", "encoder")},
         "clip": {("learned", "vision"), ("learned", "text")},
         "beit": {("relative", "encoder.0.self"), ("relative", "encoder.1.self")},
+        "deberta_v2": {
+            ("learned", "encoder"),
+            ("disentangled", "encoder.0.self"),
+            ("disentangled", "encoder.1.self"),
+        },
+        "xlnet": {("disentangled", "encoder.0.self"), ("disentangled", "encoder.1.self")},
+        "mpnet": {("learned", "encoder"), ("relative", "encoder.0.self")},
+        "roformer": {("rotary", "encoder")},
+        "doge": {("rotary", "decoder")},
+        "gptj": {("rotary", "decoder")},
+        "dinov3": {("rotary", "encoder")},
+        "dinov2 registers": {("learned", "encoder")},
+        "wav2vec2": {("convolution", "encoder")},
     }.items(),
 )
 def test_positions_are_of_the_kind_that_the_paper_says(name, kinds):
     found = {(encoding.kind, encoding.where) for encoding in trace_of(name).positions}
     assert kinds <= found
     assert {kind for kind, _ in found} == {kind for kind, _ in kinds}
+
+
+def test_disentangled_positions_are_the_bias_of_every_head():
+    trace = trace_of("deberta_v2")
+    encoding = next(one for one in trace.positions if one.where == "encoder.1.self")
+    for head in range(4):
+        one = trace.head("encoder.1.self", head)
+        np.testing.assert_array_equal(one.bias, encoding.values[head])
+        assert one.proved
 
 
 def test_rotary_angles_turn_the_query():

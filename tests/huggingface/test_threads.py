@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.generation import Strategy
 from models.huggingface.wrap import wrap
 from models.trace import Site
 from tests.huggingface.zoo import IDS, TARGET, built
@@ -45,6 +46,51 @@ def test_recorded_and_idle_requests_never_meet(name):
             np.testing.assert_array_equal(logits[None], own)
             np.testing.assert_array_equal(seen, wanted)
             assert error < 1e-5
+
+
+MIXED = 108
+"""Runs at once on each of two models."""
+STEPS = 4
+
+
+def idle_generation(model, inputs):
+    return model.generate(**inputs, max_new_tokens=STEPS, do_sample=False)[
+        0, inputs["input_ids"].shape[1] :
+    ].tolist()
+
+
+def generation(wrapped, inputs, number):
+    """Greedy, by chance or with beams: the ids, the last row, the worst error."""
+    strategy = Strategy(("greedy", "sample", "beam")[number % 3], temperature=2.0, seed=number, beams=2)
+    written = wrapped.generate(inputs=inputs, steps=STEPS, strategy=strategy)
+    trace = written.trace
+    rows = trace.weights(trace.blocks[-1].name)[:, -1]
+    return written.ids, rows, max(trace.head(block.name, 0).error for block in trace.blocks)
+
+
+@pytest.mark.parametrize("name", ["mistral window", "bloom"])
+def test_recorded_idle_and_writing_requests_never_meet(name):
+    model = built(name)
+    wrapped = wrap(model)
+    ways = (
+        lambda number, case: idle(model, case),
+        lambda number, case: recorded(wrapped, case),
+        lambda number, case: generation(wrapped, case, number),
+        lambda number, case: idle_generation(model, case),
+    )
+    cases = [(ways[number % 4], number // 4, inputs_of(number, False)) for number in range(MIXED)]
+    alone = [way(number, case) for way, number, case in cases]
+    with ThreadPoolExecutor(8) as pool:
+        together = pool.map(lambda one: one[0](*one[1:]), cases)
+        for wanted, got in zip(alone, together, strict=True):
+            assert same(wanted, got)
+
+
+def same(wanted, got):
+    """Whether two results are equal to the last bit."""
+    if isinstance(wanted, tuple | list):
+        return len(wanted) == len(got) and all(map(same, wanted, got))
+    return bool(np.all(wanted == got))
 
 
 def test_a_wrapped_model_is_left_as_it_was():

@@ -56,6 +56,13 @@ def test_the_least_recently_used_is_let_go(cache):
     assert not cache.is_open(("b", ""))
 
 
+def test_who_holds_on_to_models_hears_of_those_let_go(cache):
+    heard = []
+    cache.closed.append(heard.append)
+    filled(cache, "a", "b", "c", "d")
+    assert heard == [("a", "")]
+
+
 def test_what_is_let_go_is_freed_at_once(cache):
     model = weakref.ref(cache.get(("a", ""), make("a")))
     gc.disable()

@@ -1,5 +1,7 @@
 """The built-in translator writes word by word, and the steps say what it chose from and where it looked."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -99,12 +101,15 @@ def test_what_it_cannot_do_is_refused():
 @pytest.mark.parametrize(("top_k", "top_p"), [(0, 1.0), (4, 1.0), (0, 0.6), (10, 0.8), (99, 1.0)])
 def test_what_remains_is_what_transformers_leaves(temperature, top_k, top_p):
     ids, logits = (
-        torch.zeros(3, 1, dtype=torch.long),
+        torch.LongTensor([[0]] * 3),
         torch.randn(3, 20, generator=torch.Generator().manual_seed(0)) * 2,
     )
-    wanted = TemperatureLogitsWarper(temperature)(ids, logits)
-    wanted = TopKLogitsWarper(top_k)(ids, wanted) if top_k else wanted
-    wanted = TopPLogitsWarper(top_p)(ids, wanted) if top_p < 1 else wanted
+    warpers: list[Any] = [TemperatureLogitsWarper(temperature)]
+    warpers += [TopKLogitsWarper(top_k)] if top_k else []
+    warpers += [TopPLogitsWarper(top_p)] if top_p < 1 else []
+    wanted = logits
+    for warper in warpers:
+        wanted = warper(ids, wanted)
     got = narrowed(logits, Strategy("sample", temperature, top_k, top_p))
     assert torch.equal(got, wanted)
 

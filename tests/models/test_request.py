@@ -13,9 +13,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models import Request, load
-from models.errors import BadRequest, StaleKey, UnknownModel
-from models.record import KEY_LIMIT
+from models import Request, load, wrap
+from models.errors import BadRequest, ModelNotOpen, StaleKey, TextTooLong
+from models.record import KEY_LIMIT, LENGTH_LIMIT
+from tests.huggingface.photo import words
+from tests.huggingface.zoo import built
 
 LANGUAGES = st.sampled_from([None, "fr", "zh", "en"])
 TEXTS = st.text(max_size=300)
@@ -80,9 +82,15 @@ def test_a_key_whose_text_was_changed_is_stale():
         Request.from_key(f"{CAT.key.partition('.')[0]}.{other}")
 
 
-def test_a_key_of_a_model_that_is_gone_names_those_there_are():
-    with pytest.raises(UnknownModel, match="builtin/translator"):
-        Request.from_key(packed(b'{"model": "builtin/gone", "text": "the cat"}'))
+@pytest.mark.parametrize("model", [b"builtin/gone", b"gpt2", b"/etc"])
+def test_a_key_of_a_model_that_is_not_open_opens_nothing(model):
+    with pytest.raises(ModelNotOpen):
+        Request.from_key(packed(b'{"model": "' + model + b'", "text": "the cat"}'))
+
+
+def test_a_text_longer_than_can_be_looked_at_is_refused_before_it_runs():
+    with pytest.raises(TextTooLong):
+        wrap(built("gpt2"), words()).check_length("w " * 1100, LENGTH_LIMIT)
 
 
 @pytest.mark.parametrize(

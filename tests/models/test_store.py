@@ -146,3 +146,26 @@ def test_a_store_does_not_fill_up_with_runs_that_are_over(monkeypatch):
                 assert {one.result(10).text for one in asked} == {f"turn {turn}"}
     finally:
         sys.setswitchinterval(before)
+
+
+CATS = [Request("builtin/translator", f"the cat {verb}") for verb in ("sleeps", "eats", "runs")]
+
+
+def test_traces_fit_into_a_memory_limit_and_the_newest_always_stays():
+    one = CATS[0].run().nbytes
+    store = TraceStore(capacity=10, memory=int(2.5 * one))
+    kept = [store.get(request) for request in CATS[:3]]
+    assert store.get(CATS[2]) is kept[2]
+    assert store.get(CATS[1]) is kept[1]
+    assert store.get(CATS[0]) is not kept[0]
+    small = TraceStore(memory=1)
+    assert small.get(CATS[0]) is small.get(CATS[0])
+
+
+def test_the_traces_of_a_model_that_is_closed_are_let_go():
+    store = TraceStore()
+    first = store.get(CATS[0])
+    store.forget(("another", "float32"))
+    assert store.get(CATS[0]) is first
+    store.forget((CATS[0].model, "float32"))
+    assert store.get(CATS[0]) is not first

@@ -5,7 +5,7 @@ import pytest
 from safetensors.numpy import load
 
 from models import Site, wrap
-from tests.huggingface.zoo import ZOO, built
+from tests.huggingface.architectures import architectures
 from viz import payload
 from viz.stages import STAGES, STANDS_FOR
 from viz.walk import stages_of
@@ -101,9 +101,14 @@ def test_a_large_head_is_pooled_to_the_largest_weight_of_each_patch_of_cells():
 MODERN = ("gpt2", "bert", "llama", "gemma2", "t5", "gpt_oss", "mixtral", "vit", "swin", "deepseek_v3")
 
 
+def recorded(name):
+    kind = architectures()[name]
+    return wrap(kind.build(None)).record(inputs=kind.inputs())
+
+
 @pytest.fixture(scope="module", params=MODERN)
 def modern(request):
-    return wrap(built(request.param)).record(inputs=ZOO[request.param].inputs())
+    return recorded(request.param)
 
 
 def test_every_stage_that_a_block_has_finds_its_plates(modern):
@@ -144,7 +149,7 @@ def test_what_a_modern_head_brings_makes_its_scores(modern):
 
 
 def test_a_turned_pair_gives_the_query_that_is_used():
-    trace = wrap(built("llama")).record(inputs=ZOO["llama"].inputs())
+    trace = recorded("llama")
     bundle = load(payload.head(trace, trace.blocks[0].name, 1))
     first, second = bundle["pair"].astype(int).T
     cosine, sine = np.cos(bundle["angle"]), np.sin(bundle["angle"])
@@ -158,7 +163,7 @@ def test_a_turned_pair_gives_the_query_that_is_used():
 
 
 def test_the_parts_of_a_mask_make_the_mask():
-    trace = wrap(built("swin")).record(inputs=ZOO["swin"].inputs())
+    trace = recorded("swin")
     shifted = [block for block in trace.blocks if (Site.MASK_SHIFT, block.name) in trace.arrays]
     assert shifted
     for block in shifted:

@@ -26,7 +26,17 @@ TEXTS = load_texts()
 HAN = r"[\u4e00-\u9fff]"
 WIDE = r"[\u4e00-\u9fff，。；：！？、（）《》“”]"
 MARKS = r"[,.;:!?()\"']"
-PAGE_ERRORS = {"internal", "server_down", "url_fixed", "unknown_words", "untrained_pair"}
+PAGE_ERRORS = {
+    *(
+        "internal",
+        "server_down",
+        "url_fixed",
+        "unknown_words",
+        "untrained_pair",
+        "resized",
+        "opening_cancelled",
+    )
+}
 READINGS = {
     *("sharp", "self_sharp", "broad", "uniform", "decoder_sharp", "decoder_broad", "decoder_first"),
     *("cross_sharp", "cross_broad", "cell", "cell_masked", "guided_alignment", "guided_antecedent"),

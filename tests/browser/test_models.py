@@ -91,21 +91,22 @@ def test_while_a_model_is_fetched_the_page_stays_as_it_was_and_usable(microscope
     microscope.page.wait_for_function("() => document.querySelector('.opening')?.dataset.state !== undefined")
     assert folders["slow"] in microscope.text(".opening span")
     microscope.page.wait_for_function("window.waiting > 0")
-    half_way = {"id": "x", "name": "gpt2", "state": "downloading", "done": 1.5e8, "total": 6e8}
-    held.pop().fulfill(body=json.dumps(half_way))
+    route = held.pop()
+    half_way = {"name": "gpt2", "state": "downloading", "done": 1.5e8, "total": 6e8}
+    route.fulfill(body=json.dumps(half_way | {"id": route.request.url.rpartition("/")[2]}))
     microscope.page.wait_for_selector(".opening[data-state=downloading] progress[max='600000000']")
     assert microscope.text(".opening span") == "gpt2: 25 % of 600 MB"
+    assert (microscope.in_view(), microscope.address()) == (before, address)
     microscope.language("zh")
     assert microscope.text(".opening span") == "gpt2：600 MB 的 25 %"
     microscope.language("en")
-    assert (microscope.in_view(), microscope.address()) == (before, address)
+    microscope.page.wait_for_function("window.waiting > 0")
     cell = microscope.point("weights", apart_from=microscope.active())
     assert microscope.active() == (cell.query, cell.key)
     microscope[".stage[data-stage=scores]"].click()
     assert not list(microscope.differences())
+    held.pop().continue_()
     microscope.page.unroute(re.compile("/opening/"))
-    for route in held:
-        route.continue_()
     shown(microscope, folders["slow"])
     assert not list(microscope.differences())
 
@@ -131,12 +132,12 @@ def test_what_cannot_be_opened_says_why_in_both_languages_and_leaves_the_page_al
     error = NoNetwork(name) if "/" in name else refusal(place)
     before, address = microscope.in_view(), microscope.address()
     begin(microscope, place)
-    for language, said in message(microscope, error).items():
-        microscope.page.wait_for_selector(f".notice[data-notice={error.id}]")
-        microscope.language(language)
-        assert microscope.notice(error.id) == said
+    microscope.page.wait_for_selector(f".notice[data-notice={error.id}]")
     assert (microscope.in_view(), microscope.address()) == (before, address)
     assert microscope["[data-id=model]"].input_value() == address["model"]
+    for language, said in message(microscope, error).items():
+        microscope.language(language)
+        assert microscope.notice(error.id) == said
 
 
 def test_a_text_longer_than_the_model_reads_is_refused_and_the_page_stays(open_page: Open, folders: Folders):
@@ -145,10 +146,10 @@ def test_a_text_longer_than_the_model_reads_is_refused_and_the_page_stays(open_p
     microscope.run(long)
     with pytest.raises(MicroscopeError) as refused:
         record(folders["llama"], long)
+    assert (microscope.in_view(), microscope.address()) == (before, address)
     for language, said in message(microscope, refused.value).items():
         microscope.language(language)
         assert microscope.notice(refused.value.id) == said
-    assert (microscope.in_view(), microscope.address()) == (before, address)
 
 
 def test_suggestions_that_cannot_be_reached_are_grey_and_say_why(microscope: Microscope):

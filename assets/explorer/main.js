@@ -182,11 +182,7 @@ class Page {
   /** The manifest of a run; its model is opened first where it is not open, or no longer. @param {any} request */
   async answer(request) {
     if (!this.models?.isOpen(request)) await this.models?.open(request.model, request.dtype);
-    return this.data.run(request).catch(async (error) => {
-      if (error.id !== "model_not_open") throw error;
-      await this.models?.open(request.model, request.dtype);
-      return this.data.run(request);
-    });
+    return this.models?.again(request, () => this.data.run(request));
   }
 
   /** Give an image to the server and look at it. @param {File} file */
@@ -228,7 +224,8 @@ class Page {
   async arrays(run, selection) {
     const { block, head } = selection;
     const paths = this.paths(run, selection);
-    const bundles = await Promise.all(Object.values(paths).map((path) => this.data.bundle(run.key, path)));
+    const model = { model: run.model.name, dtype: run.model.dtype };
+    const bundles = await Promise.all(Object.values(paths).map((path) => this.models?.again(model, () => this.data.bundle(run.key, path))));
     const found = Object.fromEntries(Object.keys(paths).map((name, i) => [name, bundles[i]]));
     const { standsFor } = this.store.state.config;
     for (const [name, other] of Object.entries(standsFor)) found.head[name] ??= found.head[/** @type {string} */ (other)];

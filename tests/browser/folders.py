@@ -1,5 +1,6 @@
 """Models in folders, as `save_pretrained` writes them: tiny, with a real tokenizer, and some that cannot be opened."""
 
+import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +31,7 @@ _GPT2 = {"vocab_size": VOCABULARY, "n_embd": 64, "n_head": 4, "n_positions": CON
 
 KINDS: dict[str, Callable[[], Any]] = {
     "gpt2": lambda: T.GPT2LMHeadModel(T.GPT2Config(n_layer=3, **_GPT2)),
-    "slow": lambda: T.GPT2LMHeadModel(T.GPT2Config(n_layer=48, **_GPT2)),
+    "deep": lambda: T.GPT2LMHeadModel(T.GPT2Config(n_layer=48, **_GPT2)),
     "llama": lambda: T.LlamaForCausalLM(T.LlamaConfig(**_GROUPED)),
     "gemma2": lambda: T.Gemma2ForCausalLM(T.Gemma2Config(sliding_window=4, **_GROUPED)),
     "mixtral": lambda: T.MixtralForCausalLM(
@@ -72,6 +73,7 @@ class Folders:
     def __init__(self, place: Path) -> None:
         self.place = place
         self._tokenizer = tokenizer()
+        self._copies = 0
 
     def __getitem__(self, name: str) -> str:
         if name == "minilm":
@@ -80,6 +82,11 @@ class Folders:
         if not folder.exists():
             getattr(self, f"_{name}", lambda folder: self._save(name, folder))(folder)
         return str(folder)
+
+    def fresh(self, name: str) -> str:
+        """The same model in a folder that nobody has opened yet."""
+        self._copies += 1
+        return str(shutil.copytree(self[name], self.place / f"{name}-{self._copies}"))
 
     def _save(self, name: str, folder: Path) -> None:
         torch.manual_seed(1)

@@ -65,31 +65,32 @@ def refusal(folder: str) -> MicroscopeError:
 
 
 def test_a_folder_is_opened_without_a_mouse(microscope: Microscope, folders: Folders):
-    page, text = microscope.page, microscope.address()["text"]
+    page, text, folder = microscope.page, microscope.address()["text"], folders.fresh("llama")
     microscope["[data-id=model]"].focus()
     page.keyboard.press("End")
     page.wait_for_selector("dialog[open] [data-id=open-name]")
     while not page.evaluate(FOCUSED % "[data-id=open-name]"):
         page.keyboard.press("Tab")
-    page.keyboard.insert_text(folders["llama"])
+    page.keyboard.insert_text(folder)
     page.keyboard.press("Enter")
     page.wait_for_selector(".opening progress")
     assert not page.locator("dialog[open]").count()
-    shown(microscope, folders["llama"])
-    assert microscope.address()["model"] == folders["llama"]
+    shown(microscope, folder)
+    assert microscope.address()["model"] == folder
     assert microscope.address()["text"] == text, "the sentence stays"
-    assert microscope.text("[data-id=model] option:checked") == "/".join(folders["llama"].split("/")[-2:])
+    assert microscope.text("[data-id=model] option:checked") == "/".join(folder.split("/")[-2:])
     assert not microscope.notices()
     assert not list(microscope.differences())
 
 
 def test_while_a_model_is_fetched_the_page_stays_as_it_was_and_usable(microscope: Microscope, folders: Folders):
     held: list[Route] = []
+    folder = folders.fresh("gpt2")
     microscope.page.route(re.compile("/opening/"), lambda route: hold(held, route))
     before, address = microscope.in_view(), microscope.address()
-    begin(microscope, folders["slow"])
+    begin(microscope, folder)
     microscope.page.wait_for_function("() => document.querySelector('.opening')?.dataset.state !== undefined")
-    assert folders["slow"] in microscope.text(".opening span")
+    assert folder in microscope.text(".opening span")
     microscope.page.wait_for_function("window.waiting > 0")
     route = held.pop()
     half_way = {"name": "gpt2", "state": "downloading", "done": 1.5e8, "total": 6e8}
@@ -107,18 +108,18 @@ def test_while_a_model_is_fetched_the_page_stays_as_it_was_and_usable(microscope
     assert not list(microscope.differences())
     held.pop().continue_()
     microscope.page.unroute(re.compile("/opening/"))
-    shown(microscope, folders["slow"])
+    shown(microscope, folder)
     assert not list(microscope.differences())
 
 
 def test_an_opening_is_given_up(open_page: Open, folders: Folders):
-    microscope = open_page()
+    microscope, folder = open_page(), folders.fresh("deep")
     before, address = microscope.in_view(), microscope.address()
     microscope.page.evaluate(CANCEL_AT_ONCE)
-    begin(microscope, folders["mixtral"])
+    begin(microscope, folder)
     said = microscope.notice("opening_cancelled")
     told = microscope.texts["errors"]["opening_cancelled"]
-    assert said == render("{title} {body}".format(**told["en"]), {"got": folders["mixtral"]})
+    assert said == render("{title} {body}".format(**told["en"]), {"got": folder})
     assert not microscope[".opening"].count()
     assert (microscope.in_view(), microscope.address()) == (before, address)
     assert microscope["[data-id=model]"].input_value() == address["model"]

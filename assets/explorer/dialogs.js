@@ -38,7 +38,7 @@ export class Dialogs {
   async proof() {
     const { words, store } = this;
     const { run, arrays } = store.state;
-    const proofs = await this.data.bundle(run.key, "proofs");
+    const proofs = await this.models.again({ model: run.model.name, dtype: run.model.dtype }, () => this.data.bundle(run.key, "proofs"));
     const said = words.of("readings", arrays.head.error.data[1] ? "proof" : "proof_failed").text;
     const cells = (/** @type {string} */ block) => Array.from(proofs[`error:${block}`].data, (error, head) => h("td", { class: proofs[`proved:${block}`].data[head] ? "good" : "bad" }, formatted(error, ".1e")));
     const rows = run.blocks.map((/** @type {any} */ block) => h("tr", {}, h("th", { scope: "row" }, words.block(block.name)), ...cells(block.name)));

@@ -12,6 +12,9 @@ import { filled, formatted, formula, prose } from "./words.js";
 /** Stages in which no query meets a key: there is no attention to read. */
 const WITHOUT = ["tokens", "embedding", "position", "qkv", "rotation", "shared", "mask_parts", "router"];
 
+/** Results of code that are whole numbers; any other has four digits, even where it happens to be 0 or 1. */
+const COUNTS = ["token_id", "n_query", "kv_head", "may"];
+
 export class Explanation {
   /**
    * @param {HTMLElement} element @param {import("./store.js").Store} store @param {import("./words.js").Words} words
@@ -96,7 +99,7 @@ export class Explanation {
     const copy = h("button", { type: "button", class: "quiet", on: { click: () => navigator.clipboard?.writeText(pre.textContent ?? "").then(() => (copy.textContent = this.words.ui("copied"))) } }, this.words.ui("copy"));
     this.living.push({ node: pre, update: (facts) => {
       /** @type {HTMLElement} */ (pre.firstChild).textContent = filled((text.code ?? "").trim(), facts);
-      result.textContent = `→ ${formatted(facts[text.code_result], Number.isInteger(facts[text.code_result]) ? "" : ".4f")}`;
+      result.textContent = `→ ${formatted(facts[text.code_result], COUNTS.includes(text.code_result) ? "" : ".4f")}`;
     } });
     return h("div", { class: "code" }, copy, pre, result);
   }

@@ -136,7 +136,12 @@ class Page {
     if (asked.to !== undefined && !["fr", "zh", "en"].includes(asked.to)) wrong.push("to");
     if (asked.lang !== undefined && !["zh", "en"].includes(asked.lang)) wrong.push("lang");
     const kept = Object.fromEntries(Object.entries(asked).filter(([name]) => !wrong.includes(name)));
-    if (asked.text === undefined && asked.image === undefined) return this.choose(texts.presets[0], kept, wrong);
+    if (asked.text === undefined && asked.image === undefined) {
+      const [example] = texts.presets;
+      await this.choose(example, kept, wrong);
+      const other = (kept.model ?? example.model) !== example.model; // a model alone reads the example's text
+      return other ? this.tried(() => this.models?.choose(kept.model, kept.dtype ?? null)) : undefined;
+    }
     const request = { ...store.state.request, model: kept.model ?? store.state.request.model, dtype: kept.dtype ?? null, text: asked.text ?? "", target: asked.target ?? null, language: kept.to ?? null, image: kept.image ?? null };
     if (!this.models?.isOpen(request)) await this.choose(texts.presets[0]); // an example to look at while the model is fetched
     await this.run(request, kept, wrong);
@@ -177,11 +182,7 @@ class Page {
   /** The manifest of a run; its model is opened first where it is not open, or no longer. @param {any} request */
   async answer(request) {
     if (!this.models?.isOpen(request)) await this.models?.open(request.model, request.dtype);
-    return this.data.run(request).catch(async (error) => {
-      if (error.id !== "model_not_open") throw error;
-      await this.models?.open(request.model, request.dtype);
-      return this.data.run(request);
-    });
+    return this.models?.again(request, () => this.data.run(request));
   }
 
   /** Give an image to the server and look at it. @param {File} file */
@@ -223,7 +224,8 @@ class Page {
   async arrays(run, selection) {
     const { block, head } = selection;
     const paths = this.paths(run, selection);
-    const bundles = await Promise.all(Object.values(paths).map((path) => this.data.bundle(run.key, path)));
+    const model = { model: run.model.name, dtype: run.model.dtype };
+    const bundles = await Promise.all(Object.values(paths).map((path) => this.models?.again(model, () => this.data.bundle(run.key, path))));
     const found = Object.fromEntries(Object.keys(paths).map((name, i) => [name, bundles[i]]));
     const { standsFor } = this.store.state.config;
     for (const [name, other] of Object.entries(standsFor)) found.head[name] ??= found.head[/** @type {string} */ (other)];

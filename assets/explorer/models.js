@@ -51,6 +51,19 @@ export class Models {
     this.store.set({ models: [...others, now.card] });
   }
 
+  /**
+   * Do what needs a model; where the server has let it go, for want of room or by a restart, it is opened again.
+   * @template T
+   * @param {{model: string, dtype: string | null}} request @param {() => Promise<T>} action @returns {Promise<T>}
+   */
+  async again({ model, dtype }, action) {
+    return action().catch(async (error) => {
+      if (error.id !== "model_not_open") throw error;
+      await this.open(model, dtype);
+      return action();
+    });
+  }
+
   /** Open a model and let it read what stands in the sentence. @param {string} name @param {string | null} dtype */
   async choose(name, dtype) {
     if (!this.isOpen({ model: name, dtype })) await this.open(name, dtype);

@@ -140,11 +140,12 @@ class Reader:
         return {key: value for key, value in read.items() if key in self.accepted}, tokens
 
     def check_length(self, text: str, limit: int) -> None:
-        """Refuse a text of more than so many tokens.
+        """Refuse a text of more than so many tokens, or of more than the model reads.
 
         Raises:
             TextTooLong: it has more.
         """
+        limit = min(limit, self.limit or limit)
         if self.tokenizer is not None and len(text) > limit // 8:  # a letter is at most a few tokens
             count = len(self._encode(text[:CHARACTER_LIMIT])["input_ids"][0])
             if count > limit:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
+from tests.browser.folders import Folders
 from tests.browser.microscope import COUNT_ANSWERS, Microscope, Watch
 from tests.browser.server import ARGUMENTS, AppServer, browser_path
 
@@ -41,6 +42,12 @@ def server() -> Iterator[AppServer]:
     server.start()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """Models to open."""
+    return Folders(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")

@@ -182,6 +182,10 @@ class Microscope:
     def language(self, language: str) -> None:
         self[f".topbar [role=radio][data-id={language}]"].click()
 
+    def stages(self) -> list[str]:
+        """The stages that can be chosen, in order."""
+        return self[".stage"].evaluate_all("(stages) => stages.map((stage) => stage.dataset.stage)")
+
     def stage(self, id: str) -> "Microscope":
         self[f".stage[data-stage={id}]"].click()
         self.page.wait_for_selector(f".microscope .stage[data-stage={id}][aria-selected=true]")
@@ -204,7 +208,7 @@ class Microscope:
 
     def expected(self) -> Expected:
         """What has to stand here, computed in Python."""
-        return Expected(self.address(), self.texts)
+        return Expected.of(self.address(), self.texts)
 
     def text(self, selector: str) -> str:
         """The text of one element, with single spaces."""
@@ -240,7 +244,7 @@ class Microscope:
     def notices(self) -> dict[str, str]:
         """Messages: id → text, without the marks that keep a right-to-left word in its place."""
         said = self.page.evaluate(
-            """() => Object.fromEntries([...document.querySelectorAll(".notice")].map(
+            """() => Object.fromEntries([...document.querySelectorAll(".notice[data-notice]")].map(
                  (notice) => [notice.dataset.notice, notice.querySelector("p").textContent]))"""
         )
         return {id: re.sub("[\u2068\u2069]", "", text) for id, text in said.items()}

@@ -1,62 +1,108 @@
 """What the page has to say, computed in Python: the same run and selection, read with `record` and `viz.steps`."""
 
+import ast
 import functools
 import re
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from models import Request, Site, Trace
-from viz.steps import Selection, facts, reading
-from viz.texts import render
+from viz.steps import Selection, arguments, cell_reading, facts, reading
+from viz.texts import PLACEHOLDER, render, spell
+from viz.walk import stages_of
 
 Address = dict[str, str]
 """The parameters of the page's address."""
 
 NUMBER = re.compile(r"[−-]?\d+(?:\.\d+)?(?:e[−+-]\d+)?")
+_QKV = ("line_query", "line_key", "line_value")
+_TURNED = ("line_turn", "line_turn_products")
+_ADDED = ("line_embedding_short", "line_place", "line_input")
 LINES = {
-    "tokens": ("line_token",),
+    **dict.fromkeys(("tokens", "tokens_pieces", "tokens_numbered"), ("line_token",)),
+    "tokens_patches": ("line_patch",),
     "embedding": ("line_table", "line_embedding"),
+    "embedding_plain": ("line_row",),
+    **dict.fromkeys(("embedding_numbered", "embedding_patches"), ("line_patch_vector",)),
     "position": ("line_embedding_short", "line_angle", "line_position", "line_input"),
-    "qkv": ("line_query", "line_key", "line_value"),
+    **dict.fromkeys(("position_learned", "position_fixed"), _ADDED),
+    "position_norm": ("line_embedding_short", "line_place", "line_segment", "line_normed"),
+    **dict.fromkeys(("qkv", "qkv_shared"), _QKV),
+    "qkv_several": ("line_made_query", "line_made_key", "line_made_value"),
+    "rotation": ("line_turn_angle", *_TURNED),
+    "rotation_grid": ("line_turn_grid", *_TURNED),
+    "shared": ("line_shared",),
+    "mask_parts": ("line_parts",),
+    "router": ("line_router", "line_router_top"),
+    "router_plain": ("line_router_plain", "line_router_top"),
 }
-ATTENTION = tuple(
-    f"line_{id}" for id in ("product", "scale", "bias", "mask", "max", "exp", "sum", "weight", "context")
-)
-NEGATIVE_INFINITY = float("-inf")
+"""The text that tells a stage → its lines; any other stage is one of attention, whose lines stand together."""
+
+ATTENTION = {
+    "line_product": "scores",
+    "line_scale": "scale",
+    "line_cap": "softcap",
+    "line_bias": "scores",
+    "line_mask": "mask",
+    **dict.fromkeys(("line_max", "line_exp", "line_sum", "line_weight"), "softmax"),
+    "line_sink": "sink",
+    "line_context": "context",
+}
+"""The lines of attention, and the stage without which each is left out; that there is no bias is said, too."""
 
 
 @functools.cache
-def run(model: str, text: str, target: str | None, language: str | None) -> Trace:
+def run(request: Request) -> Trace:
     """The run of a request; made once."""
-    return Request(model, text, target, language).run()
+    return request.run()
 
 
-def trace_of(address: Address) -> Trace:
+def request_of(address: Address) -> Request:
     """The run that an address names."""
-    return run(address["model"], address["text"], address.get("target"), address.get("to"))
+    model, text = address["model"], address.get("text", "")
+    rest = {name: address.get(name) for name in ("target", "image", "dtype")}
+    return Request(model, text, language=address.get("to"), **rest)
 
 
 def selection_of(address: Address) -> Selection:
     """The selection that an address names."""
     numbers = {name: int(address[name]) for name in ("head", "query", "key", "channel", "dimension")}
-    return Selection(address["block"], stage=address["stage"], **numbers)
+    expert = int(address.get("expert", 0))
+    return Selection(address["block"], stage=address["stage"], expert=expert, **numbers)
 
 
 class Expected:
-    """What stands on the page at an address, with the texts that the server itself gave out."""
+    """What stands on the page at one place of a run, with the texts that the server itself gave out."""
 
-    def __init__(self, address: Address, texts: dict[str, Any]) -> None:
-        self.trace, self.at = trace_of(address), selection_of(address)
-        self.head = self.trace.head(self.at.block, self.at.head)
-        self.facts: dict[str, Any] = facts(self.trace, self.at)
-        self.language, self.texts = address["lang"], texts
+    def __init__(self, request: Request, at: Selection, language: str, texts: dict[str, Any]) -> None:
+        self.request, self.trace, self.at = request, run(request), at
+        self.block = self.trace.block(at.block)
+        self.head = self.trace.head(at.block, at.head)
+        self.facts: dict[str, Any] = facts(self.trace, at)
+        self.language, self.texts = language, texts
+        self.stages: Mapping[str, str] = stages_of(self.trace, self.block)
+
+    @classmethod
+    def of(cls, address: Address, texts: dict[str, Any]) -> "Expected":
+        """What stands there at an address."""
+        return cls(request_of(address), selection_of(address), address["lang"], texts)
+
+    def moved(self, language: str, **changes: Any) -> "Expected":
+        """The same run, at another place or in another language."""
+        return Expected(self.request, replace(self.at, **changes), language, self.texts)
 
     @property
     def may(self) -> bool:
         """Whether the query may attend to the key."""
         return bool(self.head.mask[self.at.query, self.at.key])
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The texts of the stage in view, as this block does it."""
+        return self.texts["stages"][self.stages[self.at.stage]]
 
     def reading(self) -> str:
         """The sentence about this row, without Markdown."""
@@ -64,7 +110,7 @@ class Expected:
 
     def cell(self) -> str:
         """The sentence about this cell."""
-        return self._plain("readings", "cell" if self.may else "cell_masked")
+        return self._plain("readings", cell_reading(self.trace, self.at))
 
     def spoken(self) -> str:
         """What a screen reader says of this cell."""
@@ -72,7 +118,28 @@ class Expected:
 
     def lines(self) -> dict[str, str]:
         """The derivation: id of each line → its text."""
-        return {id: self._line(id) for id in LINES.get(self.at.stage, ATTENTION)}
+        attention = [id for id, stage in ATTENTION.items() if stage in self.stages]
+        return {id: self._line(id) for id in LINES.get(self.stages[self.at.stage], attention)}
+
+    def slots(self, depth: str) -> list[str]:
+        """The facts that stand in the text and formulas of the stage, at a depth."""
+        texts = [self.told[self.language][depth]] + [self.told["digits"]] * (depth == "maths")
+        return [spell(self.facts[name], form) for text in texts for name, form in PLACEHOLDER.findall(text)]
+
+    def code(self) -> str:
+        """The Python of the stage."""
+        image = self.request.image and f"assets/images/{self.request.image.removeprefix('example:')}.png"
+        given = arguments(self.request.text, self.request.target, self.request.language, image)
+        return render(self.told["code"], self.facts | {"arguments_literal": given})
+
+    def result(self) -> str:
+        """What the code of the stage gives."""
+        fact = self.facts[self.told["code_result"]]
+        return f"→ {fact if isinstance(fact, int) else spell(fact, '.4f')}"
+
+    def curve(self) -> str:
+        """What the curve of scores by distance says of this cell: there it is the product."""
+        return self.ui("rotation_here", self.facts | {"here": self.facts["product"]})
 
     def ui(self, id: str, said: dict[str, Any] | None = None) -> str:
         """A label of the page."""
@@ -82,36 +149,50 @@ class Expected:
         return render(self.texts[group][id][self.language], self.facts).replace("**", "")
 
     def _line(self, id: str) -> str:
-        odd = {"line_mask": not self.may, "line_angle": self.facts["channel"] % 2 == 1}.get(id, False)
+        odd = {
+            "line_mask": not self.may,
+            "line_parts": not self.may,
+            "line_angle": self.facts["channel"] % 2 == 1,
+            "line_bias": "bias" in self.stages,
+            "line_sum": "sink" in self.stages,
+            "line_scale": self.stages["scale"] != "scale",
+            "line_turn": self.facts["channel"] == self.facts.get("second_channel"),
+        }.get(id, False)
         return self.ui(f"{id}_other" if odd else id, self.facts | self._terms(id))
 
     def _terms(self, id: str) -> dict[str, Any]:
         """What a line says beyond the facts of the selection."""
-        if id in LINES["qkv"]:
+        if id in _QKV:
             return self._projected(id.removeprefix("line_"))
         first = self.facts["largest_dimension"]
-        pair, width = self.facts["pair"], self.trace.model.d_model
+        pair, width = self.facts.get("pair", 0), self.trace.model.d_model
         return {
-            "terms": self.trace.model.d_head if id == "line_product" else len(self.head.key),
+            "terms": self.head.query.shape[1] if id == "line_product" else len(self.head.key),
             "first": first,
             "first_query": self.head.query[self.at.query, first],
             "first_key": self.head.key[self.at.key, first],
             "first_term": self.facts["largest_product"],
+            "sum_terms": self.facts["row_sum"] - self.facts.get("sink_exponential", 0.0),
+            "added": sum(self.facts.get(name, 0.0) for name in ("embedding", "position", "segment")),
             "pair_exponent": 2 * pair,
-            "angle": self.at.query / 10000 ** (2 * pair / width),
-        }
+        } | ({"angle": self.at.query / 10000 ** (2 * pair / width)} if id == "line_angle" else {})
 
     def _projected(self, part: str) -> dict[str, Any]:
         """x · W + b of one channel of a query, key or value."""
         row = self.at.query if part == "query" else self.at.key
         given = Site.QUERY_INPUT if part == "query" else Site.KEY_INPUT
-        weight, bias = (self._of_head(f"{part}_{kind}") for kind in ("weight", "bias"))
-        products = self.trace.array(given, self.at.block)[row].astype(float) * weight[:, self.at.channel]
-        total, offset = float(products.sum()), float(bias[self.at.channel])
+        weight, bias = (self._of_head(part, kind) for kind in ("weight", "bias"))
+        assert weight is not None
+        column = weight[:, self.facts["channel"]]
+        products = self.trace.array(given, self.at.block)[row].astype(float) * column
+        total, offset = float(products.sum()), 0.0 if bias is None else float(bias[self.facts["channel"]])
         return {"terms": len(products), "sum_terms": total, "bias": offset, "with_bias": total + offset}
 
-    def _of_head(self, site: str) -> np.ndarray:
-        return self.trace.array(Site(site), self.at.block)[self.at.head]
+    def _of_head(self, part: str, kind: str) -> np.ndarray | None:
+        """A weight or bias of this head; of the head that it shares, for keys and values."""
+        site = (Site(f"{part}_{kind}"), self.at.block)
+        number = self.at.head if part == "query" else self.block.shared(self.at.head)
+        return self.trace.array(*site)[number] if site in self.trace.arrays else None
 
 
 def same(shown: str, expected: str) -> bool:
@@ -119,6 +200,24 @@ def same(shown: str, expected: str) -> bool:
     words = [" ".join(NUMBER.sub("#", text).split()) for text in (shown, expected)]
     numbers = [NUMBER.findall(text) for text in (shown, expected)]
     return words[0] == words[1] and all(map(_near, *numbers))
+
+
+def same_slots(shown: list[str], expected: list[str]) -> bool:
+    """Whether the same facts stand in two texts; a formula draws them in another order than it is written in."""
+    sorted_ones = (sorted(texts, key=_order) for texts in (shown, expected))
+    return len(shown) == len(expected) and all(map(same, *sorted_ones))
+
+
+def same_code(shown: str, expected: str) -> bool:
+    """Whether two pieces of Python are the same, however their strings are quoted."""
+    return same(*(ast.dump(ast.parse(code)) for code in (shown, expected)))
+
+
+def _order(text: str) -> tuple[int, float, str]:
+    """Numbers after words, by how many digits they have."""
+    if text.strip("−") == "∞" or NUMBER.fullmatch(text):
+        return _digits(text), float(text.replace("−", "-").replace("∞", "inf")), ""
+    return -1, 0.0, text
 
 
 def _near(shown: str, expected: str) -> bool:
@@ -132,9 +231,3 @@ def _near(shown: str, expected: str) -> bool:
 def _digits(number: str) -> int:
     """Digits after the point; none for a whole number, which has to be exact."""
     return len(number.partition(".")[2].partition("e")[0])
-
-
-def manifest_of(ask: Any, address: Address) -> dict:
-    """What the server itself says of the run of an address."""
-    request = Request(address["model"], address["text"], address.get("target"), address.get("to"))
-    return ask("run", asdict(request))

@@ -12,6 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+from safetensors.numpy import load
+
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "/gradio_api/microscope"
 PATIENCE = 90
@@ -84,19 +87,24 @@ class AppServer:
         self.kill()
         self._log.close()
 
+    def bundle(self, key: str, path: str) -> dict[str, np.ndarray]:
+        """The arrays of a run."""
+        return load(self._content(f"trace/{key}/{path}"))
+
     def ask(self, path: str, body: dict | None = None) -> dict:
         """The JSON that a route answers with."""
+        return json.loads(unpacked(self._content(path, body)))
+
+    def _content(self, path: str, body: dict | None = None) -> bytes:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             sent = None if body is None else json.dumps(body).encode()
             connection.request(
                 "GET" if body is None else "POST", f"{BASE}/{path}", sent, {"accept-encoding": ""}
             )
-            response = connection.getresponse()
-            content = response.read()
+            return connection.getresponse().read()
         finally:
             connection.close()
-        return json.loads(unpacked(content))
 
     def _answers(self) -> bool:
         try:

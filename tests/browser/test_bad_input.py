@@ -37,7 +37,6 @@ def refusal(microscope: Microscope, text: str) -> dict[str, tuple[str, str]]:
 
 
 def test_a_refusal_says_why_in_both_languages_and_leaves_the_page_alone(microscope: Microscope):
-    microscope.watch.expected.append("status of 422")
     address = microscope.address()
     for name, text in REFUSED.items():
         before = microscope.in_view()
@@ -52,7 +51,6 @@ def test_a_refusal_says_why_in_both_languages_and_leaves_the_page_alone(microsco
 
 
 def test_a_message_goes_when_the_next_run_succeeds(microscope: Microscope):
-    microscope.watch.expected.append("status of 422")
     microscope.run("xyzzy")
     assert microscope.notices()
     microscope.run("I am a student")
@@ -66,7 +64,6 @@ def test_a_message_can_be_closed(microscope: Microscope):
 
 
 def test_a_target_that_cannot_be_read_is_refused(microscope: Microscope):
-    microscope.watch.expected.append("status of 422")
     before = microscope.in_view()
     microscope.run("I am a student", target="xyzzy")
     assert "xyzzy" in microscope.notice("target_only_unknown")
@@ -107,7 +104,7 @@ def hacked(microscope: Microscope) -> list[str]:
     page = microscope.page
     signs = {
         "a script ran": "window.hacked !== undefined",
-        "an element was made": "document.querySelector('.microscope :is(img, script, iframe)') !== null",
+        "an element was made": "document.querySelector('.microscope :is(img:not(.images img), script, iframe)') !== null",
         "a template was filled in": "document.querySelector('.strips').textContent.includes('49')",
     }
     return [sign for sign, test in signs.items() if page.evaluate(test)]
@@ -162,7 +159,6 @@ def test_of_two_runs_the_last_one_wins_whichever_answers_first(microscope: Micro
 
 
 def test_a_refusal_that_comes_late_does_not_touch_the_last_run(microscope: Microscope):
-    microscope.watch.expected.append("status of 422")
     held = []
     page = microscope.page
     page.route("**/microscope/run", lambda route: held.append(route) if not held else route.continue_())

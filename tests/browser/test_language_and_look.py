@@ -7,7 +7,6 @@ import pytest
 
 from tests.browser.conftest import Open
 from tests.browser.microscope import RECORD_TEXT, Microscope
-from viz.stages import STAGE_IDS
 
 pytestmark = pytest.mark.browser
 
@@ -52,7 +51,7 @@ def allowed(microscope: Microscope) -> set[str]:
     trace = microscope.expected().trace
     tokens = [token.text for stream in trace.tokens.values() for token in (*stream, *trace.predictions)]
     card = trace.model
-    names = [trace.text, card.name, card.dtype, card.revision, *(block.name for block in trace.blocks)]
+    names = [trace.text, card.name, card.dtype, card.device, "MiB", card.revision, *(block.name for block in trace.blocks)]
     return latin([*chinese(microscope.texts), *tokens, *names])
 
 
@@ -77,7 +76,7 @@ def test_nothing_stays_english_when_the_page_is_chinese(open_page: Open):
     microscope.language("zh")
     microscope.page.evaluate("window.drawn.clear()")
     right, left = allowed(microscope), {}
-    for stage in STAGE_IDS:
+    for stage in microscope.stages():
         microscope.stage(stage)
         for depth in ("words", "maths", "code"):
             microscope.depth(depth)

@@ -7,7 +7,6 @@ import pytest
 
 from tests.browser.conftest import Open
 from tests.browser.microscope import Microscope
-from viz.stages import STAGE_IDS
 
 pytestmark = pytest.mark.browser
 
@@ -89,7 +88,7 @@ def test_nothing_at_the_top_overlaps_or_is_cut_off(screen: Microscope):
 
 
 def test_no_stage_makes_the_page_scroll_sideways(screen: Microscope):
-    for stage in STAGE_IDS:
+    for stage in screen.stages():
         screen.stage(stage)
         for depth in ("words", "maths", "code"):
             screen.depth(depth)

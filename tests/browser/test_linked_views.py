@@ -7,7 +7,8 @@ from playwright.sync_api import Route
 
 from tests.browser.conftest import Open
 from tests.browser.microscope import Microscope
-from tests.browser.reference import same
+from models.trace import TOLERANCE
+from tests.browser.reference import request_of, same
 
 pytestmark = pytest.mark.browser
 
@@ -151,13 +152,15 @@ def test_the_selection_stays_through_every_stage(microscope: Microscope):
 
 
 def test_the_proof_names_the_error_of_every_head(microscope: Microscope):
-    address = microscope.address()
-    run = {"model": address["model"], "text": address["text"], "target": None, "language": address["to"]}
-    blocks = microscope.server.ask("run", run)["blocks"]
+    expected = microscope.expected()
+    key = request_of(microscope.address()).key
+    proofs, blocks = microscope.server.bundle(key, "proofs"), expected.trace.blocks
     microscope[".badge"].click()
     cells = microscope["dialog[open] tbody td"]
     cells.first.wait_for()
-    wanted = [f"{error:.1e}".replace("-", "−") for block in blocks for error in block["errors"]]
+    errors = [float(error) for block in blocks for error in proofs[f"error:{block.name}"]]
+    wanted = [f"{error:.1e}".replace("-", "−") for error in errors]
+    assert all(error <= TOLERANCE for error in errors)
     assert cells.all_text_contents() == wanted
     assert microscope["dialog[open] td.bad"].count() == 0
     assert microscope["dialog[open] th[scope=row]"].count() == len(blocks) == 6

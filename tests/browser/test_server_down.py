@@ -1,8 +1,11 @@
 """The server goes and comes back; the page stays."""
 
+from urllib.parse import urlencode
+
 import pytest
 
 from tests.browser.conftest import Open
+from tests.browser.folders import Folders
 from tests.browser.microscope import Microscope
 from viz.texts import render
 
@@ -38,6 +41,37 @@ def test_the_page_outlives_its_server(open_page: Open):
     assert microscope.address()["text"] == "I am a student"
     assert not list(microscope.differences())
     assert microscope.page.evaluate("window.kept"), "without a reload"
+
+
+def test_a_link_into_a_folder_opens_on_a_server_that_has_just_started(open_page: Open, folders: Folders):
+    at = {"block": "decoder.1.self", "head": 5, "query": 6, "key": 2, "channel": 3, "stage": "rotation"}
+    address = {"model": folders["llama"], "text": "The cat was tired, 苹果 too."} | at
+    mine = open_page(urlencode(address))
+    seen, shared = mine.in_view(), mine.address()
+    assert {name: shared[name] for name in address} == {name: str(value) for name, value in address.items()}
+    mine.server.kill()
+    mine.server.start()
+    assert all(card["builtin"] for card in mine.server.ask("models")["opened"])
+    yours = open_page(urlencode(shared))
+    assert (yours.in_view(), yours.address()) == (seen, shared)
+    assert not list(yours.differences())
+
+
+def test_a_page_outlives_the_models_of_its_server(open_page: Open, folders: Folders):
+    microscope = open_page(urlencode({"model": folders["llama"], "text": "The cat was tired."}))
+    microscope.watch.expected.append("status of 422")
+    microscope.server.kill()
+    microscope.server.start()
+    before = microscope[".derivation"].text_content()
+    microscope.open_head("decoder.0.self", 4)
+    microscope.page.wait_for_function(
+        "(before) => document.querySelector('.derivation').textContent !== before", arg=before
+    )
+    assert not microscope.ready().notices()
+    assert not list(microscope.differences())
+    microscope.run("the dog slept")
+    assert not microscope.notices()
+    assert not list(microscope.differences())
 
 
 def test_a_fault_of_the_server_is_said_to_be_one(microscope: Microscope):

@@ -45,7 +45,7 @@ export class Models {
       await pause(EVERY);
       now = await this.data.opening(`opening/${now.id}`).catch((error) => { this.store.set({ opening: null }); throw error; });
     }
-    this.store.set({ opening: null });
+    if (this.store.state.opening?.id === now.id) this.store.set({ opening: null });
     if (now.state !== "ready") throw new Refusal(now.error?.error ?? "opening_cancelled", now.error?.facts ?? { got: name });
     const others = this.store.state.models.filter((/** @type {any} */ card) => card.name !== name);
     this.store.set({ models: [...others, now.card] });
@@ -66,11 +66,15 @@ export class Models {
 
   /** Open a model and let it read what stands in the sentence. @param {string} name @param {string | null} dtype */
   async choose(name, dtype) {
+    const before = this.store.state.request;
     if (!this.isOpen({ model: name, dtype })) await this.open(name, dtype);
     const { request, models, config } = this.store.state;
+    if (request !== before) return; // something else was chosen meanwhile; the model stands in the list
     const card = models.find((/** @type {any} */ each) => each.name === name);
     const image = card.reads.includes("image") ? request.image ?? config.images[0]?.id ?? null : null;
-    this.actions.run({ ...request, model: name, dtype, image, target: null, language: null });
+    const text = card.reads.includes("text") ? request.text || config.texts.presets[0].text : "";
+    const language = card.pairs.length ? request.language : null;
+    this.actions.run({ ...request, model: name, dtype, text, image, target: null, language });
   }
 
   cancel() {

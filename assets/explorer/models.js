@@ -24,6 +24,8 @@ export class Models {
     this.data = data;
     this.actions = actions;
     this.dialog = () => {};
+    /** @type {{text: string, image: string | null}} */
+    this.kept = { text: "", image: null };
     this.asker = Math.random().toString(36).slice(2); // so that giving up here stops nobody else who waits
   }
 
@@ -64,17 +66,21 @@ export class Models {
     });
   }
 
-  /** Open a model and let it read what stands in the sentence. @param {string} name @param {string | null} dtype */
+  /**
+   * Open a model and let it read what stands in the sentence, or the image in view: whichever of them it reads. The other
+   * one is kept for the next model that does.
+   * @param {string} name @param {string | null} dtype
+   */
   async choose(name, dtype) {
     const before = this.store.state.request;
     if (!this.isOpen({ model: name, dtype })) await this.open(name, dtype);
     const { request, models, config } = this.store.state;
     if (request !== before) return; // something else was chosen meanwhile; the model stands in the list
     const card = models.find((/** @type {any} */ each) => each.name === name);
-    const image = card.reads.includes("image") ? request.image ?? config.images[0]?.id ?? null : null;
-    const text = card.reads.includes("text") ? request.text || config.texts.presets[0].text : "";
-    const language = card.pairs.length ? request.language : null;
-    this.actions.run({ ...request, model: name, dtype, text, image, target: null, language });
+    this.kept = { text: request.text || this.kept.text, image: request.image ?? this.kept.image };
+    const text = card.reads.includes("text") ? this.kept.text || config.texts.presets[0].text : "";
+    const image = card.reads.includes("image") ? this.kept.image ?? config.images[0]?.id ?? null : null;
+    this.actions.run({ ...request, model: name, dtype, text, image, target: null, language: card.pairs.length ? request.language : null });
   }
 
   cancel() {
@@ -97,9 +103,11 @@ export class Models {
   /** @param {HTMLSelectElement} select */
   picked(select) {
     const name = select.value;
-    if (name !== OTHER) return this.actions.tried(() => this.choose(name, null));
-    select.value = this.store.state.request.model;
-    this.dialog();
+    const { models, request } = this.store.state;
+    select.value = request.model; // what is in view, until the other one is
+    if (name === OTHER) return this.dialog();
+    const card = models.find((/** @type {any} */ each) => each.name === name);
+    return this.actions.tried(() => this.choose(name, card.builtin || card.dtype === "float32" ? null : card.dtype));
   }
 
   /** A model's name for people. @param {any} card */

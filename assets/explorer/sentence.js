@@ -99,7 +99,7 @@ export class Sentence {
 
   /** @param {string} image */
   look(image) {
-    this.actions.run({ ...this.store.state.request, text: this.text.value, image });
+    this.actions.run({ ...this.store.state.request, text: this.reads.includes("text") ? this.text.value : "", image });
   }
 
   fill() {

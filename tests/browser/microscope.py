@@ -161,7 +161,7 @@ class Microscope:
     def answered(self) -> "Microscope":
         """Wait until the last run stands there, whatever else is still on its way."""
         self.page.wait_for_selector(".microscope[data-state=ready] .derivation .line b")
-        self.page.wait_for_selector(".microscope .run[aria-busy=false]")
+        self.page.wait_for_selector(".microscope .run[aria-busy=false]", state="attached")
         return self
 
     def open_head(self, block: str, head: int) -> "Microscope":
@@ -177,6 +177,20 @@ class Microscope:
         if target is not None:
             self["[data-id=target]"].fill(target)
         self[".run"].click()
+        return self.ready()
+
+    def ask_for_model(self, name: str, dtype: str = "float32") -> None:
+        """Name a model in the dialog for any other one."""
+        self["[data-id=model]"].select_option("…other")
+        self["dialog[open] [data-id=open-name]"].fill(name)
+        self["[data-id=dtype]"].select_option(dtype)
+        self["dialog[open] button[type=submit]"].click()
+
+    def opened(self, name: str) -> "Microscope":
+        """Wait until a model's own run stands there."""
+        chosen = "(name) => document.querySelector('[data-id=model]').value === name"
+        self.page.wait_for_function(chosen, arg=name)
+        self.page.wait_for_selector(".opening", state="detached")
         return self.ready()
 
     def language(self, language: str) -> None:
@@ -234,7 +248,11 @@ class Microscope:
 
     def picture(self) -> Picture:
         """The figure."""
-        return Picture(*self[".plates canvas:not(.over)"].evaluate(PIXELS))
+        return self.pixels(".plates canvas:not(.over)")
+
+    def pixels(self, selector: str) -> Picture:
+        """What is drawn on a canvas."""
+        return Picture(*self[selector].evaluate(PIXELS))
 
     def in_view(self) -> dict[str, Any]:
         """Everything that a person sees of the run: nothing of it may change when something is refused."""

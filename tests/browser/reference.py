@@ -128,7 +128,8 @@ class Expected:
 
     def code(self) -> str:
         """The Python of the stage."""
-        image = self.request.image and f"assets/images/{self.request.image.removeprefix('example:')}.png"
+        _, example, name = (self.request.image or "").rpartition("example:")
+        image = self.request.image and (f"assets/images/{name}.png" if example else "image.png")
         given = arguments(self.request.text, self.request.target, self.request.language, image)
         return render(self.told["code"], self.facts | {"arguments_literal": given})
 

@@ -23,30 +23,15 @@ CANCEL_AT_ONCE = """() => new MutationObserver((_, observer) => {
 }).observe(document.querySelector(".topbar"), {childList: true, subtree: true})"""
 
 
-def choose_another(microscope: Microscope) -> None:
-    """The dialog in which any model may be named."""
-    microscope["[data-id=model]"].select_option("…other")
-    microscope.page.wait_for_selector("dialog[open] [data-id=open-name]")
-
-
 def hold(held: list[Route], route: Route) -> None:
     held.append(route)
 
 
-def begin(microscope: Microscope, name: str) -> None:
-    """Ask for a model by its name."""
-    choose_another(microscope)
-    microscope["[data-id=open-name]"].fill(name)
-    microscope["dialog[open] button[type=submit]"].click()
-
-
-def shown(microscope: Microscope, name: str) -> Microscope:
-    """Wait until a model's own run stands there."""
-    microscope.page.wait_for_function(
-        "(name) => document.querySelector('[data-id=model]').value === name", arg=name
-    )
-    microscope.page.wait_for_selector(".opening", state="detached")
-    return microscope.ready()
+def next_of(held: list[Route], microscope: Microscope) -> Route:
+    """The next request that is held, once it is there."""
+    while not held:
+        microscope.page.wait_for_timeout(20)
+    return held.pop()
 
 
 def message(microscope: Microscope, error: MicroscopeError) -> dict[str, str]:
@@ -75,7 +60,7 @@ def test_a_folder_is_opened_without_a_mouse(microscope: Microscope, folders: Fol
     page.keyboard.press("Enter")
     page.wait_for_selector(".opening progress")
     assert not page.locator("dialog[open]").count()
-    shown(microscope, folder)
+    microscope.opened(folder)
     assert microscope.address()["model"] == folder
     assert microscope.address()["text"] == text, "the sentence stays"
     assert microscope.text("[data-id=model] option:checked") == "/".join(folder.split("/")[-2:])
@@ -88,11 +73,10 @@ def test_while_a_model_is_fetched_the_page_stays_as_it_was_and_usable(microscope
     folder = folders.fresh("gpt2")
     microscope.page.route(re.compile("/opening/"), lambda route: hold(held, route))
     before, address = microscope.in_view(), microscope.address()
-    begin(microscope, folder)
+    microscope.ask_for_model(folder)
     microscope.page.wait_for_function("() => document.querySelector('.opening')?.dataset.state !== undefined")
     assert folder in microscope.text(".opening span")
-    microscope.page.wait_for_function("window.waiting > 0")
-    route = held.pop()
+    route = next_of(held, microscope)
     half_way = {"name": "gpt2", "state": "downloading", "done": 1.5e8, "total": 6e8}
     route.fulfill(body=json.dumps(half_way | {"id": route.request.url.rpartition("/")[2]}))
     microscope.page.wait_for_selector(".opening[data-state=downloading] progress[max='600000000']")
@@ -101,14 +85,13 @@ def test_while_a_model_is_fetched_the_page_stays_as_it_was_and_usable(microscope
     microscope.language("zh")
     assert microscope.text(".opening span") == "gpt2：600 MB 的 25 %"
     microscope.language("en")
-    microscope.page.wait_for_function("window.waiting > 0")
     cell = microscope.point("weights", apart_from=microscope.active())
     assert microscope.active() == (cell.query, cell.key)
     microscope[".stage[data-stage=scores]"].click()
     assert not list(microscope.differences())
-    held.pop().continue_()
+    next_of(held, microscope).continue_()
     microscope.page.unroute(re.compile("/opening/"))
-    shown(microscope, folder)
+    microscope.opened(folder)
     assert not list(microscope.differences())
 
 
@@ -116,7 +99,7 @@ def test_an_opening_is_given_up(open_page: Open, folders: Folders):
     microscope, folder = open_page(), folders.fresh("deep")
     before, address = microscope.in_view(), microscope.address()
     microscope.page.evaluate(CANCEL_AT_ONCE)
-    begin(microscope, folder)
+    microscope.ask_for_model(folder)
     said = microscope.notice("opening_cancelled")
     told = microscope.texts["errors"]["opening_cancelled"]
     assert said == render("{title} {body}".format(**told["en"]), {"got": folder})
@@ -132,7 +115,7 @@ def test_what_cannot_be_opened_says_why_in_both_languages_and_leaves_the_page_al
     place = name if "/" in name else folders[name]
     error = NoNetwork(name) if "/" in name else refusal(place)
     before, address = microscope.in_view(), microscope.address()
-    begin(microscope, place)
+    microscope.ask_for_model(place)
     microscope.page.wait_for_selector(f".notice[data-notice={error.id}]")
     assert (microscope.in_view(), microscope.address()) == (before, address)
     assert microscope["[data-id=model]"].input_value() == address["model"]
@@ -154,7 +137,8 @@ def test_a_text_longer_than_the_model_reads_is_refused_and_the_page_stays(open_p
 
 
 def test_suggestions_that_cannot_be_reached_are_grey_and_say_why(microscope: Microscope):
-    choose_another(microscope)
+    microscope["[data-id=model]"].select_option("…other")
+    microscope.page.wait_for_selector("dialog[open] [data-suggested]")
     known = microscope.server.ask("models")
     assert not known["network"]
     ids = [each["id"] for each in known["suggested"]]
@@ -174,7 +158,7 @@ def test_suggestions_that_cannot_be_reached_are_grey_and_say_why(microscope: Mic
 
 
 def test_an_address_that_names_only_a_model_opens_it_with_the_sentence_in_view(open_page: Open, folders: Folders):
-    microscope = shown(open_page(urlencode({"model": folders["bloom"]})), folders["bloom"])
+    microscope = open_page(urlencode({"model": folders["bloom"]})).opened(folders["bloom"])
     assert microscope.address()["model"] == folders["bloom"]
     assert not list(microscope.differences())
 
@@ -188,11 +172,8 @@ def test_an_address_with_a_model_that_there_is_not_shows_an_example_and_says_why
 
 def test_a_number_format_is_computed_in_and_comes_back_from_the_address(open_page: Open, folders: Folders):
     microscope = open_page()
-    choose_another(microscope)
-    microscope["[data-id=dtype]"].select_option("bfloat16")
-    microscope["[data-id=open-name]"].fill(folders["gpt2"])
-    microscope["dialog[open] button[type=submit]"].click()
-    shown(microscope, folders["gpt2"])
+    microscope.ask_for_model(folders["gpt2"], "bfloat16")
+    microscope.opened(folders["gpt2"])
     address = microscope.address()
     assert address["dtype"] == "bfloat16"
     assert microscope.expected().trace.model.dtype == "bfloat16"

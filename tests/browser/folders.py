@@ -22,12 +22,12 @@ VOCABULARY = 500
 CONTEXT = 512
 """The most tokens that the text models read."""
 
-_IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-_TEXT = {"vocab_size": VOCABULARY, "max_position_embeddings": CONTEXT} | _IDS
-_WIDE = {"hidden_size": 64, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 8}
-_GROUPED = _TEXT | _WIDE | {"num_hidden_layers": 2, "intermediate_size": 96}
-_SEES = {"image_size": 64, "num_labels": 10}
-_GPT2 = {"vocab_size": VOCABULARY, "n_embd": 64, "n_head": 4, "n_positions": CONTEXT} | _IDS
+_IDS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+_TEXT: dict[str, Any] = {"vocab_size": VOCABULARY, "max_position_embeddings": CONTEXT} | _IDS
+_WIDE: dict[str, Any] = {"hidden_size": 64, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 8}
+_GROUPED: dict[str, Any] = _TEXT | _WIDE | {"num_hidden_layers": 2, "intermediate_size": 96}
+_SEES: dict[str, Any] = {"image_size": 64, "num_labels": 10}
+_GPT2: dict[str, Any] = {"vocab_size": VOCABULARY, "n_embd": 64, "n_head": 4, "n_positions": CONTEXT} | _IDS
 
 KINDS: dict[str, Callable[[], Any]] = {
     "gpt2": lambda: T.GPT2LMHeadModel(T.GPT2Config(n_layer=3, **_GPT2)),
@@ -45,8 +45,15 @@ KINDS: dict[str, Callable[[], Any]] = {
     ),
     "t5": lambda: T.T5ForConditionalGeneration(
         T.T5Config(
-            **{"vocab_size": VOCABULARY, "d_model": 64, "d_kv": 16, "d_ff": 96, "num_layers": 2, "num_heads": 4},
-            **{"pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0},
+            vocab_size=VOCABULARY,
+            d_model=64,
+            d_kv=16,
+            d_ff=96,
+            num_layers=2,
+            num_heads=4,
+            pad_token_id=0,
+            eos_token_id=2,
+            decoder_start_token_id=0,
         )
     ),
     "mamba": lambda: T.MambaForCausalLM(
@@ -54,13 +61,20 @@ KINDS: dict[str, Callable[[], Any]] = {
     ),
     "vit": lambda: T.ViTForImageClassification(
         T.ViTConfig(
-            **{"patch_size": 8, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
+            patch_size=8,
+            hidden_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
             **{"intermediate_size": 96} | _SEES,
         )
     ),
     "swin": lambda: T.SwinForImageClassification(
         T.SwinConfig(
-            **{"patch_size": 4, "embed_dim": 16, "depths": [2, 2], "num_heads": [2, 4], "window_size": 4},
+            patch_size=4,
+            embed_dim=16,
+            depths=[2, 2],
+            num_heads=[2, 4],
+            window_size=4,
             **_SEES,
         )
     ),

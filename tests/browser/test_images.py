@@ -123,7 +123,9 @@ def test_a_click_on_a_patch_chooses_the_query_everywhere(seeing: Microscope):
     assert not list(seeing.differences())
 
 
-def test_pointing_at_a_patch_shows_what_it_looks_at_and_leaving_brings_the_chosen_one_back(seeing: Microscope):
+def test_pointing_at_a_patch_shows_what_it_looks_at_and_leaving_brings_the_chosen_one_back(
+    seeing: Microscope,
+):
     before, lines = picture(seeing), seeing.lines()
     box = seeing[".pictures canvas.picture"].bounding_box()
     assert box

@@ -51,7 +51,15 @@ def allowed(microscope: Microscope) -> set[str]:
     trace = microscope.expected().trace
     tokens = [token.text for stream in trace.tokens.values() for token in (*stream, *trace.predictions)]
     card = trace.model
-    names = [trace.text, card.name, card.dtype, card.device, "MiB", card.revision, *(block.name for block in trace.blocks)]
+    names = [
+        trace.text,
+        card.name,
+        card.dtype,
+        card.device,
+        "MiB",
+        card.revision,
+        *(block.name for block in trace.blocks),
+    ]
     return latin([*chinese(microscope.texts), *tokens, *names])
 
 

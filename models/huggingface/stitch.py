@@ -42,12 +42,15 @@ class Strip:
     firsts: list[int] = field(default_factory=list)
     """The first column of each pass."""
     rows: int = 0
+    steady: bool = True
+    """Whether every pass but the first added one row: what was read once is not read again."""
 
     def add(self, items: Items) -> int:
         """One more pass; gives back how many rows it adds."""
         queries, keys = items[0].query.shape[1], items[0].key.shape[1]
         again = self.rows if queries > self.rows else 0  # without a cache everything is computed again
         row, self.rows = self.rows, self.rows + queries - again
+        self.steady = self.steady and (not self.passes or self.rows == row + 1)
         first = 0 if self.cross else max(self.rows - keys, 0)
         new = slice(row - first, self.rows - first)
         if self.cross:  # all passes look at the same keys
@@ -147,6 +150,11 @@ class Stitch:
             else:
                 self.strips[key] = Strip(place.cross)
         return self.strips[key].add(items) if key in self.strips else 0
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the passes are those of one text: each but the first read one more token, and nothing again."""
+        return all(strip.steady for strip in self.strips.values())
 
     def calls(self, path: Path) -> Calls:
         """All attention over the whole text, as one pass would have shown it."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.edits import BUILT
-from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnsupportedEdit
+from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnprovedSteps, UnsupportedEdit
 from models.generation import Generation, IsCancelled, Strategy
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
 from models.huggingface.bands import fill_global_maps, watch_bands
@@ -182,6 +182,7 @@ class Wrapped:
 
         Raises:
             CannotGenerate: the model does not write.
+            UnprovedSteps: it reads tokens again that it had read (XLNet), so its passes are not those of one text.
             TextError: nothing to read, too long, no tokenizer, no room for so many steps.
             BadRequest: inputs that this model does not read, or a language, which these models do not choose.
             TooManySteps: more than are written at once.
@@ -202,6 +203,8 @@ class Wrapped:
         watch = Watch(kept=self._modules(known.study))
         stitch = Stitch(known.plan, rows, self._is_encoder_decoder)
         written = write(self.model, given, steps, writing, watch=watch, stitch=stitch, traced=known.traced)
+        if not stitch.adds_up:
+            raise UnprovedSteps(self.name)
         shown = Run(known, Watch(passed=written.passed), written.calls, written.logits)
         streams, new = written_tokens(written, tokens, self.tokenizer, prompt, self._is_encoder_decoder)
         return generation(

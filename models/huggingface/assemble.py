@@ -54,6 +54,9 @@ class Assembly:
                 self.arrays[site, block.name] = array(tensor)
         shape = (capture.query.shape[1], capture.key.shape[1])
         self.arrays[Site.MASK, block.name] = self._grid(capture.mask, shape)
+        if capture.pattern is not None and capture.padding is not None:
+            self.arrays[Site.MASK_PATTERN, block.name] = self._grid(capture.pattern, shape)
+            self.arrays[Site.MASK_PADDING, block.name] = array(capture.padding[: shape[1]])
         if capture.bias is not None:
             self.arrays[Site.BIAS, block.name] = self._grid(capture.bias, shape)
 

@@ -76,6 +76,8 @@ class Strip:
             query_unrotated=_below_or_none([one.query_unrotated for one in chosen]),
             key_unrotated=_below_or_none([one.key_unrotated for one in keyed]),
             mask=grids.mask(chosen, self.firsts, self.cross),
+            pattern=grids.pattern(chosen, self.firsts, self.cross),
+            padding=chosen[-1].padding,
             bias=grids.bias(chosen, self.firsts, self.cross),
         )
 
@@ -88,7 +90,17 @@ class Grids:
 
     def mask(self, passes: Sequence[Capture], firsts: Sequence[int], cross: bool) -> Tensor | None:
         """Who may attend to whom; nobody to what came later, nor to what a sliding cache had dropped."""
-        masks = [one.mask for one in passes]
+        return self._allowed([one.mask for one in passes], passes, firsts, cross)
+
+    def pattern(self, passes: Sequence[Capture], firsts: Sequence[int], cross: bool) -> Tensor | None:
+        """The mask without its padding; None where nothing is padded."""
+        if passes[0].pattern is None:
+            return None
+        return self._allowed([one.pattern for one in passes], passes, firsts, cross)
+
+    def _allowed(
+        self, masks: Sequence[Tensor | None], passes: Sequence[Capture], firsts: Sequence[int], cross: bool
+    ) -> Tensor | None:
         if len(passes) == 1 or (cross and all(mask is None for mask in masks)):
             return masks[0]
         whole = [torch.ones(1, 1, 1, dtype=torch.bool) if mask is None else mask for mask in masks]
@@ -235,6 +247,7 @@ def _cut(
         query_unrotated=before[0],
         key_unrotated=before[1],
         mask=_grid(item.mask, again, end),
+        pattern=_grid(item.pattern, again, end),
         bias=_grid(item.bias, again, end),
         rotations=(),
     )

@@ -104,6 +104,8 @@ def joined(captures: Sequence[Capture], windows: Windows) -> Capture:
         value=join([capture.value for capture in captures]),
         context=join([capture.context for capture in captures]),
         mask=None,
+        pattern=None,
+        padding=None,
         bias=None,
         query_unrotated=None,
         key_unrotated=None,

@@ -31,7 +31,6 @@ from models.huggingface.patches import (
     specials,
     window_regions,
 )
-from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
 from models.huggingface.predictions import Predictions, named
@@ -121,8 +120,6 @@ class Wrapped:
         assembly = assembled(calls, known.plan, self.model)
         fill(assembly, known.study, watch, self.model, self._paths)
         fill_global_maps(assembly, known.study.projections, self.model)
-        for site, place, tensor in mask_parts(watch, assembly.blocks, self._paths):
-            assembly.arrays[site, place] = array(tensor)
         return assembly
 
     def _positions(self, assembly: Assembly, watch: Watch, known: Known) -> tuple[PositionalEncoding, ...]:

@@ -23,6 +23,7 @@ from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
 from models.huggingface.patches import (
+    image_grid,
     joined_tokens,
     numbered,
     patch_grids,
@@ -116,8 +117,8 @@ class Wrapped:
         kept = affordable(known.study.wanted, max((*lengths, known.tokens)) + more, widths, self.card.d_model)
         return replace(known.study, wanted=kept)
 
-    def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
-        assembly = assembled(calls, known.plan, self.model)
+    def _assembled(self, watch: Watch, calls: Calls, known: Known, pixel_values: Any = None) -> Assembly:
+        assembly = assembled(calls, known.plan, self.model, image_grid(self.model, pixel_values))
         fill(assembly, known.study, watch, self.model, self._paths)
         fill_global_maps(assembly, known.study.projections, self.model)
         return assembly
@@ -255,7 +256,7 @@ class Wrapped:
     ) -> Trace:
         """What a run showed, as a trace."""
         known, watch, logits = shown.known, shown.watch, shown.logits
-        assembly = self._assembled(watch, shown.calls, known)
+        assembly = self._assembled(watch, shown.calls, known, inputs.get("pixel_values"))
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         grids = patch_grids(self.model, inputs.get("pixel_values"), assembly)
         tokens = self._tokens(assembly, streams, grids)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.errors import BadRequest, TooManySteps
+from models.errors import BadRequest, TooManySteps, UnprovedSteps
 from models.trace import Array, Token, Trace, softmax
 
 STEP_LIMIT = 256
@@ -84,7 +84,8 @@ class Strategy:
 class Rows(Mapping[str, Array]):
     """Block → (head, key): with which weights one position looked; each is computed when it is looked at.
 
-    Where a stream looks at itself, the keys end with the position: there was nothing further yet.
+    Where a stream looks at itself, the keys end with the position: there was nothing further yet. A row whose weights
+    do not give the context that the model computed in that step is refused (`UnprovedSteps`).
     """
 
     def __init__(self, trace: Trace, position: int, blocks: tuple[str, ...]) -> None:
@@ -114,6 +115,8 @@ class Rows(Mapping[str, Array]):
             query_unrotated=None,
             forced_weights=None if head.forced_weights is None else head.forced_weights[row],
         )
+        if not alone.proved:
+            raise UnprovedSteps(self._trace.model.name)
         return alone.weights[0]
 
 
@@ -143,7 +146,9 @@ class Generation:
     """What was written, step by step, and the trace of having written it.
 
     `trace` is an ordinary trace of everything that was read: the prompt and all new tokens but the last, which was
-    chosen and never read. Its rows are those of the steps in which they were computed.
+    chosen and never read. Its rows are those of the steps in which they were computed. The model says what it
+    predicts only after the last token of a prompt and after each new one: those logits and distributions are in
+    `steps`, and `trace.logits` is there only where the decoder was given no more than one token (T5's start token).
     """
 
     tokens: tuple[Token, ...]

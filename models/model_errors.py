@@ -177,6 +177,16 @@ class CannotGenerate(_OneModel):
     said = "this model does not write text; choose one that does, such as GPT-2 or T5"
 
 
+class UnprovedSteps(_OneModel):
+    """Passes of a generation that do not add up to one over the whole text, as XLNet's, which reads tokens again."""
+
+    id = "unproved_steps"
+    said = (
+        "what it computes while it writes does not add up to one pass over the text (some models read tokens again), "
+        "so its steps cannot be shown; record a text instead, or choose a model such as GPT-2 or T5"
+    )
+
+
 class SparseAttention(_OneModel):
     """Attention in blocks that are scattered over the text, of which only pieces could be shown."""
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.huggingface.capture import Capture
-from models.huggingface.places import Plan
-from models.huggingface.windows import Windows, bias_grid, joined, mask_grids, patch_order
+from models.huggingface.places import Place, Plan
+from models.huggingface.windows import Grid, Windows, bias_grid, fits, joined, mask_grids, patch_order
 from models.trace import Block, Site
 
 WRITTEN = 4
@@ -54,6 +54,9 @@ class Assembly:
                 self.arrays[site, block.name] = array(tensor)
         shape = (capture.query.shape[1], capture.key.shape[1])
         self.arrays[Site.MASK, block.name] = self._grid(capture.mask, shape)
+        if capture.pattern is not None and capture.padding is not None:
+            self.arrays[Site.MASK_PATTERN, block.name] = self._grid(capture.pattern, shape)
+            self.arrays[Site.MASK_PADDING, block.name] = array(capture.padding[: shape[1]])
         if capture.bias is not None:
             self.arrays[Site.BIAS, block.name] = self._grid(capture.bias, shape)
 
@@ -115,14 +118,16 @@ def array(tensor: Tensor) -> NDArray:
     return tensor.numpy() if not tensor.is_floating_point() else tensor.float().numpy()
 
 
-def assembled(calls: Iterable[Sequence[Capture]], plan: Plan, model: nn.Module) -> Assembly:
-    """Blocks and arrays of all calls, in execution order."""
+def assembled(
+    calls: Iterable[Sequence[Capture]], plan: Plan, model: nn.Module, image: Grid | None = None
+) -> Assembly:
+    """Blocks and arrays of all calls, in execution order; `image`: rows and columns of its patches."""
     assembly = Assembly(plan)
     for captures in calls:
         place = plan.places.get(captures[0].module) if captures else None
         if place is None:
             continue
-        windows = windows_of(captures, place.layer_path, model)
+        windows = windows_of(captures, place.layer_path, model, stage_grid(plan, place, image))
         if windows is not None:
             assembly.add_windows(captures, windows)
         else:  # one item; or blocks of a long text, whose keys overlap (LongT5)
@@ -131,11 +136,26 @@ def assembled(calls: Iterable[Sequence[Capture]], plan: Plan, model: nn.Module) 
     return assembly
 
 
-def windows_of(captures: Sequence[Capture], layer: str, model: nn.Module) -> Windows | None:
+def stage_grid(plan: Plan, place: Place, image: Grid | None) -> Grid | None:
+    """Rows and columns of the patches in one stage of a tower that halves them from each stage to the next (Swin)."""
+    if image is None:
+        return None
+    stages = [layers for layers in plan.lengths if plan.tower(layers) == place.tower]
+    rows, columns = image
+    for _ in range(stages.index(place.layers)):
+        rows, columns = (rows + 1) // 2, (columns + 1) // 2
+    return rows, columns
+
+
+def windows_of(
+    captures: Sequence[Capture], layer: str, model: nn.Module, grid: Grid | None = None
+) -> Windows | None:
     """The windows of one call: several items, each attending to itself; None where there are none."""
     if len(captures) < 2 or captures[0].query.shape[1] != captures[0].key.shape[1]:
         return None
-    return Windows(patch_order(model.get_submodule(layer), len(captures), captures[0].query.shape[1]))
+    count, size = len(captures), captures[0].query.shape[1]
+    known = grid if grid is not None and fits(grid, count, size) else None
+    return Windows(patch_order(model.get_submodule(layer), count, size, known), known)
 
 
 def first_calls(

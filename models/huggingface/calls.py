@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from models.huggingface.capture import Capture
-from models.huggingface.interface import Call, Watch
+from models.huggingface.interface import Call, MaskMade, Watch
+from models.huggingface.patterns import Parts, mask_parts
 from models.huggingface.rotation import unrotated
 
 SHIFTED = -50.0
@@ -19,7 +20,9 @@ SHIFTED = -50.0
 class Split:
     """Masks of one run told apart from the bias in them; each once, however many layers share it."""
 
-    def __init__(self) -> None:
+    def __init__(self, made: Sequence[MaskMade]) -> None:
+        self._made = {one.mask.data_ptr(): one for one in made}
+        self._parts: dict[int, Parts | None] = {}
         self._known: dict[int, tuple[Tensor | None, Tensor | None]] = {}
         self._causal: dict[tuple[int, int], Tensor] = {}
 
@@ -36,6 +39,15 @@ class Split:
             bias = inside if bias is None else bias + inside
         return mask, bias
 
+    def parts(self, call: Call) -> Parts | None:
+        """Pattern and padding of the mask, where transformers joined both in it."""
+        place = 0 if call.mask is None else call.mask.data_ptr()
+        if place not in self._made:
+            return None
+        if place not in self._parts:
+            self._parts[place] = mask_parts(self._made[place])
+        return self._parts[place]
+
     def _triangle(self, queries: int, keys: int, device: torch.device) -> Tensor:
         if (queries, keys) not in self._causal:
             ones = torch.ones(1, 1, queries, keys, dtype=torch.bool, device=device)
@@ -45,7 +57,7 @@ class Split:
 
 def captured(watch: Watch, paths: Mapping[nn.Module, str]) -> list[tuple[Capture, ...]]:
     """What each call of a run was, in order: one capture, or one per window."""
-    split = Split()
+    split = Split(watch.masks)
     counted: Counter[str] = Counter()
     found = []
     for call in watch.calls:
@@ -57,6 +69,7 @@ def captured(watch: Watch, paths: Mapping[nn.Module, str]) -> list[tuple[Capture
 
 def _captures(call: Call, path: str, number: int, split: Split) -> tuple[Capture, ...]:
     mask, bias = split.mask_and_bias(call)
+    pattern, padding = split.parts(call) or (None, None)
     queries, keys = (unrotated(tensor, call.rotations) for tensor in (call.query, call.key))
     scale = call.arguments.get("scaling")
     sink = call.arguments.get("s_aux", call.arguments.get("sinks"))
@@ -70,6 +83,8 @@ def _captures(call: Call, path: str, number: int, split: Split) -> tuple[Capture
             scale=float(call.query.shape[-1] ** -0.5 if scale is None else scale),
             context=call.context[item].transpose(0, 1),
             mask=_item(mask, item),
+            pattern=pattern,
+            padding=padding,
             bias=_item(bias, item),
             softcap=call.arguments.get("softcap"),
             sink=None if sink is None else sink.flatten(),

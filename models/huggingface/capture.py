@@ -34,6 +34,8 @@ class Capture:
     scale: float
     context: Tensor  # (head, q, d_v), the model's own
     mask: Tensor | None = None  # bool, broadcastable to (head, q, k)
+    pattern: Tensor | None = None  # bool, (1, q, k): the mask without its padding, where there is padding
+    padding: Tensor | None = None  # bool, (at least k,): which keys are none
     bias: Tensor | None = None  # float, broadcastable to (head, q, k)
     softcap: float | None = None
     sink: Tensor | None = None  # (head,): one more score per row, whose weight goes nowhere

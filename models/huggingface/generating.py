@@ -44,10 +44,16 @@ class _Step:
 
     def __init__(self, heard: Heard, watch: Watch, stitch: Stitch, writing: Writing) -> None:
         self._heard, self._watch, self._stitch, self._writing = heard, watch, stitch, writing
-        self.prompt: list[int] = []
+        self._prompt: list[int] | None = None
+
+    @property
+    def prompt(self) -> list[int]:
+        """The ids that were there before the first step: none where vectors were given instead."""
+        return self._prompt or []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        self.prompt = self.prompt or input_ids[0].tolist()
+        if self._prompt is None:
+            self._prompt = input_ids[0].tolist()
         self._stitch.add(self._heard.take(), self._watch)
         return self._writing.weighed(scores)
 
@@ -73,6 +79,8 @@ def write(
     traced: Collection[str],
 ) -> Written:
     """The text that the model writes after these inputs, and everything that was heard meanwhile."""
+    ids = inputs.get("input_ids")
+    one = ids is not None and ids.shape[1] == 1  # then each row has logits
     with hearing(model, inputs, watch, traced) as heard:
         step = _Step(heard, watch, stitch, writing)
         output = model.generate(
@@ -84,7 +92,7 @@ def write(
             logits_processor=[step],
             stopping_criteria=[_End(writing)],
             return_dict_in_generate=True,
-            output_logits=stitch.encoder_decoder,
+            output_logits=stitch.encoder_decoder or one,
             disable_compile=True,  # what is compiled cannot be heard
         )
     ids, prompt = output.sequences[0].tolist(), len(step.prompt)
@@ -104,8 +112,10 @@ def check_room(inputs: Inputs, steps: int, limit: int, encoder_decoder: bool) ->
     Raises:
         ContextFull: the decoder's tokens and the new ones do not fit.
     """
-    ids = inputs.get("decoder_input_ids" if encoder_decoder else "input_ids")
-    given = 1 if ids is None else ids.shape[1]
+    names = (
+        ("decoder_input_ids", "decoder_inputs_embeds") if encoder_decoder else ("input_ids", "inputs_embeds")
+    )
+    given = next((inputs[name].shape[1] for name in names if inputs.get(name) is not None), 1)
     if limit and given + steps - 1 > limit:
         raise ContextFull(given, steps, limit)
 

@@ -2,7 +2,7 @@
 
     leading    [CLS]  [DIST] (DeiT)  [REG 1] … (DINOv2 with registers, DINOv3)
     patches    row by row; a tower that merges them (Swin) halves rows and columns from one stage to the next
-    trailing   [DET 1] … (YOLOS)
+    trailing   [DET 1] … (YOLOS); [PAD] … (Swin, where patches do not fill its windows)
 
 A stream has a grid only where it adds up: patches and the model's own special tokens are as many as the stream has.
 Where they are not (a part of the patches, a pooling query), the tokens are numbered and claim no place in the image.
@@ -20,13 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.huggingface.assemble import Assembly
+from models.huggingface.assemble import Assembly, stage_grid
 from models.huggingface.dummy import vision_config
 from models.huggingface.once import per_model
-from models.huggingface.windows import WindowGrid
+from models.huggingface.windows import Grid, WindowGrid
 from models.trace import Site, Token
-
-Grid = tuple[int, int]
 
 _LEADING = (
     ("CLS", re.compile(r"(?<!text_model\.embeddings\.)\b(cls_token|class_token|class_embedding)$")),
@@ -78,19 +76,45 @@ def first_grids(model: Any, pixel_values: Any) -> tuple[Grid, ...]:
     return tuple(dict.fromkeys(((height // high, width // wide), (-(-height // high), -(-width // wide)))))
 
 
+def image_grid(model: Any, pixel_values: Any) -> Grid | None:
+    """(rows, columns) of the patches of an image that is padded to whole patches, as models with windows do it."""
+    grids = first_grids(model, pixel_values)
+    return grids[-1] if grids else None
+
+
 def patch_grids(model: Any, pixel_values: Any, assembly: Assembly) -> dict[str, Grid]:
     """Stream → its grid of patches, for every stream that sees."""
     if shuffles(model):
         return {}
     named, found = len(specials(model)), {}
     candidates = first_grids(model, pixel_values)
+    image = image_grid(model, pixel_values)
     for stream, length in assembly.lengths.items():
+        known = _known_grids(assembly, stream, image)
+        if known:
+            if len(known) == 1 and None not in known:
+                found[stream] = known.pop()
+            continue
         grid = next((grid for grid in candidates if length - grid[0] * grid[1] in {0, named}), None)
         if grid is not None and _sees(stream, assembly):
             candidates = (grid, ((grid[0] + 1) // 2, (grid[1] + 1) // 2))
             if all(windows.lies_in(*grid) for windows in _windows(assembly, stream).values()):
                 found[stream] = grid
     return found
+
+
+def _known_grids(assembly: Assembly, stream: str, image: Grid | None) -> set[Any]:
+    """The grids that a stream's layers with windows work on; None among them: one that is not known.
+
+    Stages that are padded to equally many patches share a stream, and have a grid each.
+    """
+    places = [assembly.plan.places[block.module] for block in assembly.blocks if block.query_stream == stream]
+    inside = [
+        assembly.windows[place.layer_path].grid for place in places if place.layer_path in assembly.windows
+    ]
+    if not any(inside):
+        return set()
+    return {*inside, *(stage_grid(assembly.plan, place, image) for place in places)}
 
 
 def _sees(stream: str, assembly: Assembly) -> bool:
@@ -126,8 +150,13 @@ def numbered(count: int) -> tuple[Token, ...]:
 
 
 def patch_tokens(count: int, grid: Grid, named: Specials) -> tuple[Token, ...]:
-    """Patches by row and column, counted from 1 in their text, with the special tokens around them."""
-    named = named if count > grid[0] * grid[1] else Specials()
+    """Patches by row and column, counted from 1 in their text, with the special tokens around them.
+
+    What a layer with windows padded, and looks at as at any patch, stands after the patches.
+    """
+    more = count - grid[0] * grid[1]
+    if more != len(named):
+        named = Specials(trailing=("[PAD]",) * more)
     patches = (
         Token(place, f"{row + 1},{column + 1}", row=row, column=column)
         for place, (row, column) in enumerate(product(range(grid[0]), range(grid[1])))

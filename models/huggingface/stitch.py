@@ -42,12 +42,15 @@ class Strip:
     firsts: list[int] = field(default_factory=list)
     """The first column of each pass."""
     rows: int = 0
+    steady: bool = True
+    """Whether every pass but the first added one row: what was read once is not read again."""
 
     def add(self, items: Items) -> int:
         """One more pass; gives back how many rows it adds."""
         queries, keys = items[0].query.shape[1], items[0].key.shape[1]
         again = self.rows if queries > self.rows else 0  # without a cache everything is computed again
         row, self.rows = self.rows, self.rows + queries - again
+        self.steady = self.steady and (not self.passes or self.rows == row + 1)
         first = 0 if self.cross else max(self.rows - keys, 0)
         new = slice(row - first, self.rows - first)
         if self.cross:  # all passes look at the same keys
@@ -73,6 +76,8 @@ class Strip:
             query_unrotated=_below_or_none([one.query_unrotated for one in chosen]),
             key_unrotated=_below_or_none([one.key_unrotated for one in keyed]),
             mask=grids.mask(chosen, self.firsts, self.cross),
+            pattern=grids.pattern(chosen, self.firsts, self.cross),
+            padding=chosen[-1].padding,
             bias=grids.bias(chosen, self.firsts, self.cross),
         )
 
@@ -85,7 +90,17 @@ class Grids:
 
     def mask(self, passes: Sequence[Capture], firsts: Sequence[int], cross: bool) -> Tensor | None:
         """Who may attend to whom; nobody to what came later, nor to what a sliding cache had dropped."""
-        masks = [one.mask for one in passes]
+        return self._allowed([one.mask for one in passes], passes, firsts, cross)
+
+    def pattern(self, passes: Sequence[Capture], firsts: Sequence[int], cross: bool) -> Tensor | None:
+        """The mask without its padding; None where nothing is padded."""
+        if passes[0].pattern is None:
+            return None
+        return self._allowed([one.pattern for one in passes], passes, firsts, cross)
+
+    def _allowed(
+        self, masks: Sequence[Tensor | None], passes: Sequence[Capture], firsts: Sequence[int], cross: bool
+    ) -> Tensor | None:
         if len(passes) == 1 or (cross and all(mask is None for mask in masks)):
             return masks[0]
         whole = [torch.ones(1, 1, 1, dtype=torch.bool) if mask is None else mask for mask in masks]
@@ -147,6 +162,11 @@ class Stitch:
             else:
                 self.strips[key] = Strip(place.cross)
         return self.strips[key].add(items) if key in self.strips else 0
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the passes are those of one text: each but the first read one more token, and nothing again."""
+        return all(strip.steady for strip in self.strips.values())
 
     def calls(self, path: Path) -> Calls:
         """All attention over the whole text, as one pass would have shown it."""
@@ -227,6 +247,7 @@ def _cut(
         query_unrotated=before[0],
         key_unrotated=before[1],
         mask=_grid(item.mask, again, end),
+        pattern=_grid(item.pattern, again, end),
         bias=_grid(item.bias, again, end),
         rotations=(),
     )

@@ -21,6 +21,9 @@ from torch import Tensor, nn
 from models.huggingface.capture import Capture
 from models.trace import Site
 
+Grid = tuple[int, int]
+"""Rows and columns of patches."""
+
 
 @dataclass(frozen=True)
 class WindowGrid:
@@ -66,6 +69,8 @@ class Windows:
     """The windows of one call: (window, place) → patch."""
 
     order: Tensor
+    grid: Grid | None = None
+    """Rows and columns of the patches, where they are known; beyond them the layer padded the image."""
 
     @cached_property
     def back(self) -> Tensor:
@@ -73,21 +78,39 @@ class Windows:
         return self.order.flatten().argsort()
 
 
-def patch_order(layer: nn.Module, windows: int, size: int) -> Tensor:
+def patch_order(layer: nn.Module, windows: int, size: int, grid: Grid | None = None) -> Tensor:
     """(window, place) → patch: the windows of an image, rolled by the layer's shift, row by row.
 
-    An image that is neither square nor of the layer's own size, or that the layer pads, keeps the order of its windows.
+    `grid`: rows and columns of the image's patches; else the layer's own, else a square. A layer pads them to whole
+    windows, and all of a window is looked at: what was padded is counted after the last patch. An image that fits no
+    such grid keeps the order of its windows.
     """
     edge, side = math.isqrt(size), math.isqrt(windows * size)
-    rows, columns = getattr(layer, "input_resolution", None) or (side, side)
-    if rows * columns != windows * size:
-        rows, columns = side, side
-    if rows * columns != windows * size or edge * edge != size or rows % edge or columns % edge:
+    known = (grid, getattr(layer, "input_resolution", None), (side, side))
+    fitting = (one for one in known if one is not None and fits(one, windows, size))
+    rows, columns = next(fitting, (0, 0))
+    if not rows:
         return torch.arange(windows * size).reshape(windows, size)
+    high, wide = _padded(rows, edge), _padded(columns, edge)
+    patches = torch.empty(high, wide, dtype=torch.long)
+    there = torch.zeros(high, wide, dtype=torch.bool)
+    there[:rows, :columns] = True
+    patches[there] = torch.arange(rows * columns)
+    patches[~there] = torch.arange(rows * columns, high * wide)
     shift = int(getattr(layer, "shift_size", 0) or 0)
-    patches = torch.arange(rows * columns).reshape(rows, columns).roll((-shift, -shift), dims=(0, 1))
-    cut = patches.reshape(rows // edge, edge, columns // edge, edge).transpose(1, 2)
-    return cut.reshape(windows, size)
+    cut = patches.roll((-shift, -shift), dims=(0, 1)).reshape(high // edge, edge, wide // edge, edge)
+    return cut.transpose(1, 2).reshape(windows, size)
+
+
+def _padded(length: int, edge: int) -> int:
+    """The next multiple of a window's edge."""
+    return -(-length // edge) * edge
+
+
+def fits(grid: Grid, windows: int, size: int) -> bool:
+    """Whether so many square windows of so many patches cover such a grid, padded to whole windows."""
+    edge = math.isqrt(size)
+    return edge * edge == size and _padded(grid[0], edge) * _padded(grid[1], edge) == windows * size
 
 
 def joined(captures: Sequence[Capture], windows: Windows) -> Capture:
@@ -104,6 +127,8 @@ def joined(captures: Sequence[Capture], windows: Windows) -> Capture:
         value=join([capture.value for capture in captures]),
         context=join([capture.context for capture in captures]),
         mask=None,
+        pattern=None,
+        padding=None,
         bias=None,
         query_unrotated=None,
         key_unrotated=None,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.edits import BUILT
-from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnsupportedEdit
+from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnprovedSteps, UnsupportedEdit
 from models.generation import Generation, IsCancelled, Strategy
 from models.huggingface.assemble import Assembly, array, assembled, never_ahead
 from models.huggingface.bands import fill_global_maps, watch_bands
@@ -23,6 +23,7 @@ from models.huggingface.interface import Watch, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
 from models.huggingface.patches import (
+    image_grid,
     joined_tokens,
     numbered,
     patch_grids,
@@ -31,7 +32,6 @@ from models.huggingface.patches import (
     specials,
     window_regions,
 )
-from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan, plan
 from models.huggingface.positions import position_modules, positions
 from models.huggingface.predictions import Predictions, named
@@ -117,12 +117,10 @@ class Wrapped:
         kept = affordable(known.study.wanted, max((*lengths, known.tokens)) + more, widths, self.card.d_model)
         return replace(known.study, wanted=kept)
 
-    def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
-        assembly = assembled(calls, known.plan, self.model)
+    def _assembled(self, watch: Watch, calls: Calls, known: Known, pixel_values: Any = None) -> Assembly:
+        assembly = assembled(calls, known.plan, self.model, image_grid(self.model, pixel_values))
         fill(assembly, known.study, watch, self.model, self._paths)
         fill_global_maps(assembly, known.study.projections, self.model)
-        for site, place, tensor in mask_parts(watch, assembly.blocks, self._paths):
-            assembly.arrays[site, place] = array(tensor)
         return assembly
 
     def _positions(self, assembly: Assembly, watch: Watch, known: Known) -> tuple[PositionalEncoding, ...]:
@@ -182,6 +180,7 @@ class Wrapped:
 
         Raises:
             CannotGenerate: the model does not write.
+            UnprovedSteps: it reads tokens again that it had read (XLNet), so its passes are not those of one text.
             TextError: nothing to read, too long, no tokenizer, no room for so many steps.
             BadRequest: inputs that this model does not read, or a language, which these models do not choose.
             TooManySteps: more than are written at once.
@@ -202,6 +201,8 @@ class Wrapped:
         watch = Watch(kept=self._modules(known.study))
         stitch = Stitch(known.plan, rows, self._is_encoder_decoder)
         written = write(self.model, given, steps, writing, watch=watch, stitch=stitch, traced=known.traced)
+        if not stitch.adds_up:
+            raise UnprovedSteps(self.name)
         shown = Run(known, Watch(passed=written.passed), written.calls, written.logits)
         streams, new = written_tokens(written, tokens, self.tokenizer, prompt, self._is_encoder_decoder)
         return generation(
@@ -255,7 +256,7 @@ class Wrapped:
     ) -> Trace:
         """What a run showed, as a trace."""
         known, watch, logits = shown.known, shown.watch, shown.logits
-        assembly = self._assembled(watch, shown.calls, known)
+        assembly = self._assembled(watch, shown.calls, known, inputs.get("pixel_values"))
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         grids = patch_grids(self.model, inputs.get("pixel_values"), assembly)
         tokens = self._tokens(assembly, streams, grids)

@@ -175,13 +175,6 @@ def test_what_cannot_be_placed_claims_no_place():
     assert "vision:1" not in pooled.patches
 
 
-def test_windows_whose_place_is_unknown_claim_none():
-    """A Swin that sees an image of another shape than its own."""
-    trace = wrap(KINDS["swin"].build()).record(inputs={"pixel_values": torch.randn(1, 3, 48, 64)})
-    assert len(trace.tokens["encoder"]) == 24 * 32
-    assert trace.patches == trace.windows == {}
-
-
 def test_one_stream_of_text_and_shuffled_patches_claims_no_place():
     vilt = wrap(Kind("ViltModel", "ViltConfig", {**SIZES, **IMAGE}, image).build())
     trace = vilt.record(inputs={**TEXT, **image()})

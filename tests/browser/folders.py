@@ -27,6 +27,10 @@ _TEXT: dict[str, Any] = {"vocab_size": VOCABULARY, "max_position_embeddings": CO
 _WIDE: dict[str, Any] = {"hidden_size": 64, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 8}
 _GROUPED: dict[str, Any] = _TEXT | _WIDE | {"num_hidden_layers": 2, "intermediate_size": 96}
 _SEES: dict[str, Any] = {"image_size": 64, "num_labels": 10}
+_T5: dict[str, Any] = {
+    **{"vocab_size": VOCABULARY, "d_model": 64, "d_kv": 16, "d_ff": 96, "num_layers": 2, "num_heads": 4},
+    **{"pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0},
+}
 _GPT2: dict[str, Any] = {"vocab_size": VOCABULARY, "n_embd": 64, "n_head": 4, "n_positions": CONTEXT} | _IDS
 
 KINDS: dict[str, Callable[[], Any]] = {
@@ -43,19 +47,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "bloom": lambda: T.BloomForCausalLM(
         T.BloomConfig(vocab_size=VOCABULARY, hidden_size=64, n_layer=2, n_head=4, **_IDS)
     ),
-    "t5": lambda: T.T5ForConditionalGeneration(
-        T.T5Config(
-            vocab_size=VOCABULARY,
-            d_model=64,
-            d_kv=16,
-            d_ff=96,
-            num_layers=2,
-            num_heads=4,
-            pad_token_id=0,
-            eos_token_id=2,
-            decoder_start_token_id=0,
-        )
-    ),
+    "t5": lambda: T.T5ForConditionalGeneration(T.T5Config(**_T5)),
     "mamba": lambda: T.MambaForCausalLM(
         T.MambaConfig(vocab_size=VOCABULARY, hidden_size=16, state_size=4, num_hidden_layers=2)
     ),
@@ -65,7 +57,8 @@ KINDS: dict[str, Callable[[], Any]] = {
             hidden_size=64,
             num_hidden_layers=2,
             num_attention_heads=4,
-            **{"intermediate_size": 96} | _SEES,
+            intermediate_size=96,
+            **_SEES,
         )
     ),
     "swin": lambda: T.SwinForImageClassification(

@@ -104,7 +104,7 @@ def hacked(microscope: Microscope) -> list[str]:
     page = microscope.page
     signs = {
         "a script ran": "window.hacked !== undefined",
-        "an element was made": "document.querySelector('.microscope :is(img:not(.images img), script, iframe)') !== null",
+        "an element was made": "document.querySelector('.microscope :is(img:not(.images *), script, iframe)') != null",
         "a template was filled in": "document.querySelector('.strips').textContent.includes('49')",
     }
     return [sign for sign, test in signs.items() if page.evaluate(test)]

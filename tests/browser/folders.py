@@ -28,8 +28,8 @@ _WIDE: dict[str, Any] = {"hidden_size": 64, "num_attention_heads": 8, "num_key_v
 _GROUPED: dict[str, Any] = _TEXT | _WIDE | {"num_hidden_layers": 2, "intermediate_size": 96}
 _SEES: dict[str, Any] = {"image_size": 64, "num_labels": 10}
 _T5: dict[str, Any] = {
-    **{"vocab_size": VOCABULARY, "d_model": 64, "d_kv": 16, "d_ff": 96, "num_layers": 2, "num_heads": 4},
-    **{"pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0},
+    "vocab_size": VOCABULARY, "d_model": 64, "d_kv": 16, "d_ff": 96, "num_layers": 2, "num_heads": 4,
+    "pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0,
 }
 _GPT2: dict[str, Any] = {"vocab_size": VOCABULARY, "n_embd": 64, "n_head": 4, "n_positions": CONTEXT} | _IDS
 

@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Route
 
+from models.trace import TOLERANCE
 from tests.browser.conftest import Open
 from tests.browser.microscope import Microscope
-from models.trace import TOLERANCE
 from tests.browser.reference import request_of, same
 
 pytestmark = pytest.mark.browser

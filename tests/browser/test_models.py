@@ -68,7 +68,9 @@ def test_a_folder_is_opened_without_a_mouse(microscope: Microscope, folders: Fol
     assert not list(microscope.differences())
 
 
-def test_while_a_model_is_fetched_the_page_stays_as_it_was_and_usable(microscope: Microscope, folders: Folders):
+def test_while_a_model_is_fetched_the_page_stays_as_it_was_and_usable(
+    microscope: Microscope, folders: Folders
+):
     held: list[Route] = []
     folder = folders.fresh("gpt2")
     microscope.page.route(re.compile("/opening/"), lambda route: hold(held, route))
@@ -146,18 +148,23 @@ def test_suggestions_that_cannot_be_reached_are_grey_and_say_why(microscope: Mic
     buttons = microscope["dialog[open] [data-suggested]"]
     assert sorted(buttons.evaluate_all("(all) => all.map((each) => each.dataset.suggested)")) == sorted(ids)
     for language in ("en", "zh"):
-        microscope.page.evaluate("(id) => document.querySelector(`.topbar [data-id=${id}]`).click()", language)
+        microscope.page.evaluate(
+            "(id) => document.querySelector(`.topbar [data-id=${id}]`).click()", language
+        )
         why = microscope.texts["ui"]["open_unreachable"][language]
         microscope.page.wait_for_selector(f"dialog[open] [data-suggested][title='{why}']")
         grey = buttons.evaluate_all(
-            "(all, why) => all.filter((e) => e.disabled && e.title === why).map((e) => e.dataset.suggested)", why
+            "(all, why) => all.filter((e) => e.disabled && e.title === why).map((e) => e.dataset.suggested)",
+            why,
         )
         assert sorted(grey) == sorted(far)
         said = render(microscope.texts["ui"]["open_no_network"][language], known)
         assert said in microscope.text("dialog[open]")
 
 
-def test_an_address_that_names_only_a_model_opens_it_with_the_sentence_in_view(open_page: Open, folders: Folders):
+def test_an_address_that_names_only_a_model_opens_it_with_the_sentence_in_view(
+    open_page: Open, folders: Folders
+):
     microscope = open_page(urlencode({"model": folders["bloom"]})).opened(folders["bloom"])
     assert microscope.address()["model"] == folders["bloom"]
     assert not list(microscope.differences())

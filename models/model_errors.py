@@ -30,7 +30,7 @@ class UnknownModel(ModelError):
 
     def __init__(self, name: str, known: Collection[str]) -> None:
         listed = ", ".join((*known, "a Hugging Face id", "a local folder"))
-        super().__init__(f"no model {name!r}; use one of: {listed}", got=name, known=", ".join(known))
+        super().__init__(f"no model {name!r}; use one of: {listed}", got=name)
 
 
 class _OneModel(ModelError):

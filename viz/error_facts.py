@@ -15,7 +15,7 @@ ERROR_FACTS: Mapping[str, frozenset[str]] = {
     "only_unknown": frozenset({"words"}),
     "target_too_long": frozenset({"got", "limit"}),
     "target_only_unknown": frozenset({"words"}),
-    "unknown_model": frozenset({"got", "known"}),
+    "unknown_model": frozenset({"got"}),
     "no_network": frozenset({"got"}),
     "gated": frozenset({"got"}),
     "token_refused": frozenset({"got"}),

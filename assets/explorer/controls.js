@@ -16,7 +16,7 @@ export class TopBar {
     this.store = store;
     this.words = words;
     this.actions = actions;
-    store.on(["lang", "theme", "textSize", "run", "request", "models", "opening"], () => this.draw());
+    store.on(["lang", "theme", "textSize", "run", "request", "models", "opening", "notices"], () => this.draw());
   }
 
   draw() {
@@ -101,7 +101,9 @@ export class Notices {
   /** @param {{id: string, facts: any, kind: string}} notice */
   notice({ id, facts, kind }) {
     const text = this.words.of("errors", id);
-    const vocabulary = ["unknown_words", "only_unknown", "target_only_unknown"].includes(id);
+    const { request, config } = this.store.state;
+    const builtin = config.models.some((/** @type {any} */ card) => card.name === request.model);
+    const vocabulary = builtin && ["unknown_words", "only_unknown", "target_only_unknown"].includes(id);
     return h("div", { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status", dataset: { notice: id } },
       h("p", {}, h("strong", {}, filled(text.title ?? id, facts)), " ", filled(text.body ?? "", facts)),
       vocabulary ? h("button", { type: "button", class: "quiet", on: { click: () => this.dialog("vocabulary") } }, this.words.ui("vocabulary")) : null,

@@ -37,6 +37,7 @@ export class Figure {
     over.addEventListener("pointerleave", () => this.leave());
     over.addEventListener("click", (event) => this.pin(event));
     for (const part of [over, this.table]) part.addEventListener("keydown", (event) => this.key(event));
+    for (const part of document.querySelectorAll(".microscope :is(.stages, .strips, .heads)")) part.addEventListener("keydown", (event) => this.page(/** @type {KeyboardEvent} */ (event)));
     store.on(["arrays", "colors", "lang", "textSize", "run", "thumbnails"], () => this.draw());
     let shown = "";
     store.on(["selection"], () => {
@@ -244,7 +245,7 @@ export class Figure {
     const [rowName, columnName] = [this.name(plate.axes[0], r), this.name(plate.axes[1], c)];
     const masked = plate.masked?.(r, c);
     const value = plate.role === "mask" ? this.words.ui(masked ? "mask_no" : "mask_yes") : formatted(masked ? -Infinity : valueAt(plate, r, c), ".4f");
-    this.tip.textContent = `${rowName} · ${columnName}\n${this.array(plate.array)} ${plate.array === "weights" && masked ? "0 (−∞)" : value}`;
+    this.tip.textContent = `${[rowName, columnName].filter(Boolean).join(" · ")}\n${this.array(plate.array)} ${plate.array === "weights" && masked ? "0 (−∞)" : value}`;
     this.tip.hidden = false;
     const left = Math.min(x + 14, (this.scene?.width ?? 0) - this.tip.offsetWidth - 4);
     this.tip.style.transform = `translate(${Math.max(0, left)}px, ${y + 18}px)`;
@@ -282,6 +283,13 @@ export class Figure {
     else return;
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  /** A presenter's remote sends Page Down wherever the focus is. @param {KeyboardEvent} event */
+  page(event) {
+    if (event.key !== "PageDown" && event.key !== "PageUp") return;
+    event.preventDefault();
+    this.turn(event.key === "PageDown" ? 1 : -1);
   }
 
   /** @param {string} axis @param {number} by */

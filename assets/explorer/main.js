@@ -41,8 +41,20 @@ function remembered() {
   }
 }
 
-/** The key with the most weight in a row, the first one left out, which many heads look at for want of anything better. @param {import("./store.js").Tensor} weights @param {number} query */
-const telling = (weights, query) => ranked(row(weights, query)).find((key) => key > 0) ?? 0;
+/**
+ * A cell to begin with: a row that sees something, and its key with the most weight. The first key is left out where there
+ * is another: many heads look at it for want of anything better.
+ * @param {any} run @param {any} head @param {any} selection @param {number} [asked] the row that was asked for
+ */
+function telling(run, head, selection, asked) {
+  const tokens = run.tokens[run.blocks.find((/** @type {any} */ each) => each.name === selection.block).queryStream];
+  const words = tokens.map((/** @type {any} */ token, /** @type {number} */ i) => (token.special || !/[\p{L}\d]/u.test(token.text) ? -1 : i)).filter((/** @type {number} */ i) => i >= 0);
+  const patches = tokens.some((/** @type {any} */ token) => token.row >= 0);
+  const query = asked ?? (patches ? words[Math.floor(words.length * 0.55)] : words[words.length - 1]) ?? selection.query;
+  const weights = row(head.weights, query);
+  const best = ranked(weights).filter((key) => weights[key] > 0);
+  return { query, key: best.find((key) => key > 0 && key !== query) ?? best[0] ?? 0 };
+}
 
 class Page {
   /** @param {HTMLElement} root @param {Data} data @param {any} config */
@@ -172,7 +184,8 @@ class Page {
       const picture = manifest.image ? this.data.bundle(manifest.key, "picture") : null;
       const [arrays, thumbnails, seen] = await Promise.all([this.arrays(manifest, selection), this.data.bundle(manifest.key, "thumbnails"), picture]);
       if (turn !== this.turn) return;
-      if (manifest.model.name !== this.store.state.run?.model.name && asked.key === undefined && !asked.preset) selection.key = telling(arrays.head.weights, selection.query);
+      const fresh = manifest.model.name !== this.store.state.run?.model.name && !asked.preset && asked.key === undefined;
+      if (fresh) Object.assign(selection, telling(manifest, arrays.head, selection, asked.query));
       this.store.set({ notices: this.notes(manifest, [...wrong, ...moved]), hover: null, pinned: false, preset: asked.preset?.id ?? this.presetOf(request) });
       this.store.set({ run: manifest, request, selection, arrays, thumbnails, picture: seen });
     });

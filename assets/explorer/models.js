@@ -47,7 +47,7 @@ export class Models {
       await pause(EVERY);
       now = await this.data.opening(`opening/${now.id}`).catch((error) => { this.store.set({ opening: null }); throw error; });
     }
-    this.store.set({ opening: null });
+    if (this.store.state.opening?.id === now.id) this.store.set({ opening: null });
     if (now.state !== "ready") throw new Refusal(now.error?.error ?? "opening_cancelled", now.error?.facts ?? { got: name });
     const others = this.store.state.models.filter((/** @type {any} */ card) => card.name !== name);
     this.store.set({ models: [...others, now.card] });
@@ -72,13 +72,16 @@ export class Models {
    * @param {string} name @param {string | null} dtype
    */
   async choose(name, dtype) {
+    const before = this.store.state.request;
     if (!this.isOpen({ model: name, dtype })) await this.open(name, dtype);
     const { request, models, config } = this.store.state;
+    if (request !== before) return; // something else was chosen meanwhile; the model stands in the list
     const card = models.find((/** @type {any} */ each) => each.name === name);
     this.kept = { text: request.text || this.kept.text, image: request.image ?? this.kept.image };
     const text = card.reads.includes("text") ? this.kept.text || config.texts.presets[0].text : "";
     const image = card.reads.includes("image") ? this.kept.image ?? config.images[0]?.id ?? null : null;
-    this.actions.run({ ...request, model: name, dtype, text, image, target: null, language: null });
+    const language = card.pairs.length ? request.language : null;
+    this.actions.run({ ...request, model: name, dtype, text, image, target: null, language });
   }
 
   cancel() {

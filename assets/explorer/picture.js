@@ -70,7 +70,7 @@ export class Picture {
     const { store } = this;
     const { arrays, colors } = store.state;
     const { block } = store;
-    if (!block) return;
+    if (!block || !store.state.picture || !store.isPatches(this.stream)) return;
     const pen = sized(this.canvas, this.width, this.height);
     pen.drawImage(this.seen, 0, 0, this.width, this.height);
     const at = store.active;

@@ -78,7 +78,7 @@ function drawFine(context, plate, colors) {
   const { x, y, cw, ch, rows, cols, role, limit } = plate;
   const image = new ImageData(cols, rows);
   const ramp = colors.bytes(role === "mask" ? "stream" : role);
-  const [closed, open, broken] = [colors.palette.line, colors.palette.panel, colors.palette.bad].map(rgb);
+  const [closed, open, broken] = [colors.dark ? colors.palette.sunken : colors.palette.line, colors.palette.panel, colors.palette.bad].map(rgb);
   for (let r = 0, to = 0; r < rows; r++) {
     for (let c = 0; c < cols; c++, to += 4) {
       const value = valueAt(plate, r, c);
@@ -159,7 +159,7 @@ export function drawBar(context, plate, colors, { x, y, width, font }) {
   const marks = signed ? [[0, `−${end}`], [0.5, "0"], [1, end]] : [[0, "0"], [1, "1"]];
   for (const [t, text] of marks) {
     context.textAlign = t === 0 ? "left" : t === 1 ? "right" : "center";
-    if (t === 0.5 && width < 90) continue;
+    if ((t === 0.5 && width < font * 7) || (t === 0 && width < font * 4.6)) continue;
     context.fillText(String(text), x + Number(t) * width, y + 10);
   }
 }

@@ -19,7 +19,7 @@
 const GAP = 20;
 
 /** The smallest cell: of a page of text only a few pixels, so that it can be seen whole. @param {number} count */
-const smallest = (count) => (count > 220 ? 2 : count > 90 ? 4 : count > 48 ? 6 : 8);
+const smallest = (count) => (count > 220 ? 1.5 : count > 90 ? 2.5 : count > 48 ? 4 : 8);
 
 /** The scene of a stage in the room there is. @param {Room} room @returns {Scene} */
 export function build(room) {
@@ -46,13 +46,13 @@ function place(scene, room, plate, where) {
 }
 
 /** Name, shape and colour bar under a plate. @returns {number} the height they take */
-function foot(/** @type {Scene} */ scene, /** @type {Room} */ room, /** @type {Placed} */ plate, above = false) {
+function foot(/** @type {Scene} */ scene, /** @type {Room} */ room, /** @type {Placed} */ plate, above = false, over = 60) {
   const width = plate.cols * plate.cw;
   const y = above ? plate.y - room.font * 0.7 : plate.y + plate.rows * plate.ch + room.font * 0.9;
   const shape = `${plate.rows} × ${plate.cols}`;
   const symbol = plate.transposed ? `${plate.symbol}ᵀ` : plate.symbol;
   const name = `${symbol} · ${room.array(plate.array)} · ${shape}`;
-  const fits = room.measure(name, room.font) <= Math.max(width, 40) + (plate.output ? 60 : 0);
+  const fits = room.measure(name, room.font) <= Math.max(width, 40) + (plate.output ? over : 0);
   scene.captions.push({ text: fits ? name : `${symbol} · ${shape}`, x: plate.x, y, align: "left", role: plate.role, size: room.font });
   if (above || plate.role === "mask") return room.font * 1.6;
   scene.bars.push({ plate, x: plate.x, y: y + room.font * 0.8, width: Math.min(width, 168) });
@@ -108,7 +108,7 @@ function columnLabels(scene, room, plate, top) {
 }
 
 /** A cell that fits, not larger than `most`, of a matrix with so many cells a side. @param {number[]} rooms @param {number} most @param {number} count */
-const fit = (rooms, most, count) => Math.max(smallest(count), Math.min(most, ...rooms.map(Math.floor)));
+const fit = (rooms, most, count) => Math.max(smallest(count), Math.min(most, ...rooms.map((room) => (room >= 4 ? Math.floor(room) : room))));
 
 /** Whole pixels; below two, what there is. @param {number} size */
 const wholeOr = (size) => (size >= 2 ? Math.floor(size) : size);
@@ -198,8 +198,8 @@ function made(room, scene, plates) {
 /** Q before and after the turn, K below, and beside them room for the pair and for the score by distance. @param {Room} room @param {Scene} scene */
 function rotation(room, scene) {
   const [before, after, keyBefore, keyAfter] = room.stage.plates;
-  const label = Math.max(beside(room, "query"), beside(room, "key"));
-  const narrow = room.width < 560;
+  const label = Math.max(beside(room, "query"), beside(room, "key")) + room.font * 0.8;
+  const narrow = room.width < room.font * 46;
   const side = narrow ? 0 : Math.min(320, room.width * 0.36);
   const feet = room.font * 4.4;
   const cols = room.tensor(before.array).shape[1];
@@ -208,12 +208,13 @@ function rotation(room, scene) {
   let y = 4;
   for (const [plain, turned] of [[before, after], [keyBefore, keyAfter]]) {
     const rows = room.tensor(plain.array).shape[0];
-    const ch = Math.max(smallest(rows) / 2, Math.min(24, (room.height / 2 - feet) / rows));
+    const least = narrow && rows <= 60 ? room.font * 1.05 : smallest(rows) / 2;
+    const ch = Math.max(least, Math.min(24, (room.height / 2 - feet) / rows));
     const left = place(scene, room, plain, { x: label, y, ch, cw });
     rowLabels(scene, room, left, "left", label);
     const right = place(scene, room, turned, { x: label + cols * cw + arrow, y, ch, cw, output: true });
     scene.captions.push({ text: "↻", x: label + cols * cw + arrow / 2, y: y + (rows * ch) / 2, align: "center", role: "muted", size: room.font * 1.9 });
-    y += rows * ch + Math.max(foot(scene, room, left), foot(scene, room, right)) + room.font * 0.4;
+    y += rows * ch + Math.max(foot(scene, room, left, false, 0), foot(scene, room, right, false, 0)) + room.font * 0.4;
   }
   const height = Math.max(room.font * 26, Math.min(y - 8, 560));
   scene.area = narrow ? { x: 4, y: y + room.font, width: room.width - 16, height: room.font * 30 }

@@ -146,6 +146,7 @@ class Reader:
             TextTooLong: it has more.
         """
         limit = min(limit, self.limit or limit)
+        limit = min(limit, self.limit or limit)
         if self.tokenizer is not None and len(text) > limit // 8:  # a letter is at most a few tokens
             count = len(self._encode(text[:CHARACTER_LIMIT])["input_ids"][0])
             if count > limit:

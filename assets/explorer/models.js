@@ -80,7 +80,8 @@ export class Models {
     this.kept = { text: request.text || this.kept.text, image: request.image ?? this.kept.image };
     const text = card.reads.includes("text") ? this.kept.text || config.texts.presets[0].text : "";
     const image = card.reads.includes("image") ? this.kept.image ?? config.images[0]?.id ?? null : null;
-    this.actions.run({ ...request, model: name, dtype, text, image, target: null, language: card.pairs.length ? request.language : null });
+    const language = card.pairs.length ? request.language : null;
+    this.actions.run({ ...request, model: name, dtype, text, image, target: null, language });
   }
 
   cancel() {

@@ -1,7 +1,6 @@
 """Models in folders, as `save_pretrained` writes them: tiny, with a real tokenizer, and some that cannot be opened."""
 
 import shutil
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,56 +21,47 @@ VOCABULARY = 500
 CONTEXT = 512
 """The most tokens that the text models read."""
 
-_IDS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-_TEXT: dict[str, Any] = {"vocab_size": VOCABULARY, "max_position_embeddings": CONTEXT} | _IDS
-_WIDE: dict[str, Any] = {"hidden_size": 64, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 8}
-_GROUPED: dict[str, Any] = _TEXT | _WIDE | {"num_hidden_layers": 2, "intermediate_size": 96}
-_SEES: dict[str, Any] = {"image_size": 64, "num_labels": 10}
-_T5: dict[str, Any] = {
-    "vocab_size": VOCABULARY, "d_model": 64, "d_kv": 16, "d_ff": 96, "num_layers": 2, "num_heads": 4,
-    "pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0,
-}
-_GPT2: dict[str, Any] = {"vocab_size": VOCABULARY, "n_embd": 64, "n_head": 4, "n_positions": CONTEXT} | _IDS
+_IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+_TEXT = {"vocab_size": VOCABULARY, "max_position_embeddings": CONTEXT} | _IDS
+_WIDE = {"hidden_size": 64, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 8}
+_GROUPED = _TEXT | _WIDE | {"num_hidden_layers": 2, "intermediate_size": 96}
+_GPT2 = {"vocab_size": VOCABULARY, "n_embd": 64, "n_head": 4, "n_positions": CONTEXT} | _IDS
+_T5 = {"vocab_size": VOCABULARY, "pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0}
+_SEES = {"image_size": 64, "num_labels": 10}
+_VIT = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
 
-KINDS: dict[str, Callable[[], Any]] = {
-    "gpt2": lambda: T.GPT2LMHeadModel(T.GPT2Config(n_layer=3, **_GPT2)),
-    "deep": lambda: T.GPT2LMHeadModel(T.GPT2Config(n_layer=48, **_GPT2)),
-    "llama": lambda: T.LlamaForCausalLM(T.LlamaConfig(**_GROUPED)),
-    "gemma2": lambda: T.Gemma2ForCausalLM(T.Gemma2Config(sliding_window=4, **_GROUPED)),
-    "mixtral": lambda: T.MixtralForCausalLM(
-        T.MixtralConfig(num_local_experts=8, num_experts_per_tok=2, **_GROUPED)
+KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "gpt2": ("GPT2LMHeadModel", "GPT2Config", _GPT2 | {"n_layer": 3}),
+    "deep": ("GPT2LMHeadModel", "GPT2Config", _GPT2 | {"n_layer": 48}),
+    "llama": ("LlamaForCausalLM", "LlamaConfig", _GROUPED),
+    "gemma2": ("Gemma2ForCausalLM", "Gemma2Config", _GROUPED | {"sliding_window": 4}),
+    "mixtral": (
+        *("MixtralForCausalLM", "MixtralConfig"),
+        _GROUPED | {"num_local_experts": 8, "num_experts_per_tok": 2},
     ),
-    "gptoss": lambda: T.GptOssForCausalLM(
-        T.GptOssConfig(num_local_experts=4, num_experts_per_tok=2, sliding_window=4, **_GROUPED)
+    "gptoss": (
+        *("GptOssForCausalLM", "GptOssConfig"),
+        _GROUPED | {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 4},
     ),
-    "bloom": lambda: T.BloomForCausalLM(
-        T.BloomConfig(vocab_size=VOCABULARY, hidden_size=64, n_layer=2, n_head=4, **_IDS)
+    "bloom": (
+        *("BloomForCausalLM", "BloomConfig"),
+        {"vocab_size": VOCABULARY, "hidden_size": 64, "n_layer": 2, "n_head": 4} | _IDS,
     ),
-    "t5": lambda: T.T5ForConditionalGeneration(T.T5Config(**_T5)),
-    "mamba": lambda: T.MambaForCausalLM(
-        T.MambaConfig(vocab_size=VOCABULARY, hidden_size=16, state_size=4, num_hidden_layers=2)
+    "t5": (
+        *("T5ForConditionalGeneration", "T5Config"),
+        _T5 | {"d_model": 64, "d_kv": 16, "d_ff": 96, "num_layers": 2, "num_heads": 4},
     ),
-    "vit": lambda: T.ViTForImageClassification(
-        T.ViTConfig(
-            patch_size=8,
-            hidden_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            intermediate_size=96,
-            **_SEES,
-        )
+    "mamba": (
+        *("MambaForCausalLM", "MambaConfig"),
+        {"vocab_size": VOCABULARY, "hidden_size": 16, "state_size": 4, "num_hidden_layers": 2},
     ),
-    "swin": lambda: T.SwinForImageClassification(
-        T.SwinConfig(
-            patch_size=4,
-            embed_dim=16,
-            depths=[2, 2],
-            num_heads=[2, 4],
-            window_size=4,
-            **_SEES,
-        )
+    "vit": ("ViTForImageClassification", "ViTConfig", _SEES | _VIT | {"patch_size": 8}),
+    "swin": (
+        *("SwinForImageClassification", "SwinConfig"),
+        _SEES | {"patch_size": 4, "embed_dim": 16, "depths": [2, 2], "num_heads": [2, 4], "window_size": 4},
     ),
 }
+"""Name → class, class of its configuration, settings."""
 
 
 class Folders:
@@ -97,7 +87,8 @@ class Folders:
 
     def _save(self, name: str, folder: Path) -> None:
         torch.manual_seed(1)
-        model = KINDS[name]()
+        kind, config, settings = KINDS[name]
+        model = getattr(T, kind)(getattr(T, config)(**settings))
         spread(model)
         model.save_pretrained(folder)
         if "input_ids" in model.main_input_name:

@@ -23,6 +23,7 @@ REFUSED = {
     "70 tokens": "the " * 69,
 }
 HOSTILE = "The animal </script><img src=x onerror=window.hacked=1> ${alert(1)} {{7*7}} was tired."
+MADE = "script, iframe, img:not(.images img)"
 WIDTH = "document.documentElement.scrollWidth <= window.innerWidth"
 
 
@@ -104,7 +105,7 @@ def hacked(microscope: Microscope) -> list[str]:
     page = microscope.page
     signs = {
         "a script ran": "window.hacked !== undefined",
-        "an element was made": "document.querySelector('.microscope :is(img:not(.images *), script, iframe)') != null",
+        "an element was made": f"document.querySelector('.microscope :is({MADE})') !== null",
         "a template was filled in": "document.querySelector('.strips').textContent.includes('49')",
     }
     return [sign for sign, test in signs.items() if page.evaluate(test)]

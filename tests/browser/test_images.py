@@ -2,12 +2,12 @@
 
 import base64
 import io
-from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Position
 
 from models.errors import NotAnImage
 from models.pictures import PICTURES
@@ -84,7 +84,7 @@ def weights(microscope: Microscope) -> tuple[np.ndarray, np.ndarray]:
     return shares, shares[-64:].reshape(8, 8)
 
 
-def patch(microscope: Microscope, row: int, column: int) -> dict[str, Any]:
+def patch(microscope: Microscope, row: int, column: int) -> Position:
     """Where a patch is on the picture."""
     box = microscope[".pictures canvas.picture"].bounding_box()
     assert box

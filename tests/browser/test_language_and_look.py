@@ -51,15 +51,9 @@ def allowed(microscope: Microscope) -> set[str]:
     trace = microscope.expected().trace
     tokens = [token.text for stream in trace.tokens.values() for token in (*stream, *trace.predictions)]
     card = trace.model
-    names = [
-        trace.text,
-        card.name,
-        card.dtype,
-        card.device,
-        "MiB",
-        card.revision,
-        *(block.name for block in trace.blocks),
-    ]
+    units = ["MiB", "rad"]
+    about = [card.name, card.architecture, card.dtype, card.device, card.revision]
+    names = [trace.text, *about, *units, *(block.name for block in trace.blocks)]
     return latin([*chinese(microscope.texts), *tokens, *names])
 
 

@@ -61,7 +61,7 @@ def crowding(microscope: Microscope) -> list[str]:
         faults.append(f"{sideways(microscope)} px too wide")
     for selector in (".topbar :is(h1, select, button)", ".sentence form > *"):
         found = boxes(microscope, selector)
-        assert len(found) > 3
+        assert len(found) > 1
         faults += [f"overlap: {pair}" for pair in overlaps(found)]
         faults += [
             f"outside: {box['name']!r}"

@@ -1,6 +1,6 @@
 """A page of text: everything is drawn, the pointer is followed, small pictures stay small."""
 
-import itertools
+from itertools import pairwise
 from urllib.parse import urlencode
 
 import pytest
@@ -40,7 +40,7 @@ def test_small_pictures_of_long_texts_are_pooled_and_say_so(long: Microscope):
     expected = long.expected()
     weights = long.server.bundle(expected.request.key, "thumbnails")["decoder.1.self"][1]
     starts = [len(expected.head.weights) * i // THUMBNAIL for i in range(THUMBNAIL + 1)]
-    rows = [slice(*ends) for ends in itertools.pairwise(starts)]
+    rows = [slice(*ends) for ends in pairwise(starts)]
     pooled = [[expected.head.weights[row, column].max() for column in rows] for row in rows]
     assert abs(weights / 255 - pooled).max() < 0.003
 

@@ -13,6 +13,7 @@ from models.huggingface.forbidden import SHUT, mask_and_bias
 from models.huggingface.interface import Call, Watch
 from models.huggingface.rotation import unrotated
 
+
 class Split:
     """Masks of one run told apart from the bias in them; each once, however many layers share it."""
 

@@ -151,10 +151,8 @@ class Wrapped:
             raise UnsupportedEdit(edits[0], BUILT)
         given, tokens, seen = self.reader.read(text, inputs, image)
         streams = {"encoder" if self._is_encoder_decoder else "text": tokens} if tokens else {}
-        if self._is_encoder_decoder and "decoder_input_ids" in self.reader.accepted:
-            if "decoder_input_ids" not in given:
-                read = self.reader.written(given) if target is None else self.reader.target(target)
-                given["decoder_input_ids"] = read
+        given |= self.reader.decoded(given, target)
+        if "decoder_input_ids" in given:
             streams["decoder"] = text_tokens(given["decoder_input_ids"][0].tolist(), self.tokenizer)
         if "use_cache" in self.reader.accepted:
             given["use_cache"] = False

@@ -98,7 +98,7 @@ class Wrapped:
         traced = frozenset(path for path, route in routes.items() if route in {"tracer", "module"})
         known = Known(places, traced, found, max(capture.query.shape[1] for capture in captures))
         observe(self._modules(found))
-        assembly = self._assembled(watch, calls, known)
+        assembly = self._assembled(watch, calls, known, {})
         self.card = model_card(
             self.model, self.name, places, assembly, self._positions(assembly, watch, known)
         )
@@ -117,12 +117,12 @@ class Wrapped:
         kept = affordable(known.study.wanted, max((*lengths, known.tokens)) + more, widths, self.card.d_model)
         return replace(known.study, wanted=kept)
 
-    def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
+    def _assembled(self, watch: Watch, calls: Calls, known: Known, inputs: Inputs) -> Assembly:
         assembly = assembled(calls, known.plan, self.model)
         fill(assembly, known.study, watch, self.model, self._paths)
         fill_global_maps(assembly, known.study.projections, self.model)
-        for site, place, tensor in mask_parts(watch, assembly.blocks, self._paths):
-            assembly.arrays[site, place] = array(tensor)
+        for site, place, part in mask_parts(watch, assembly, self._paths, inputs):
+            assembly.arrays[site, place] = part
         return assembly
 
     def _positions(self, assembly: Assembly, watch: Watch, known: Known) -> tuple[PositionalEncoding, ...]:
@@ -253,7 +253,7 @@ class Wrapped:
     ) -> Trace:
         """What a run showed, as a trace."""
         known, watch, logits = shown.known, shown.watch, shown.logits
-        assembly = self._assembled(watch, shown.calls, known)
+        assembly = self._assembled(watch, shown.calls, known, inputs)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         grids = patch_grids(self.model, inputs.get("pixel_values"), assembly)
         tokens = self._tokens(assembly, streams, grids)

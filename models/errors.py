@@ -7,7 +7,8 @@
     │   ├── Gated                ├── FolderWithoutConfig  ├── UnknownArchitecture
     │   ├── TokenRefused         ├── ModelTooLarge        ├── NotEnoughMemory
     │   ├── NotOffered           ├── ModelNotOpen         ├── NotEnoughDisk
-    │   └── CannotGenerate       └── SparseAttention
+    │   ├── CannotGenerate       ├── SparseAttention
+    │   └── UnreadableAttention
     ├── TextError
     │   ├── EmptyText            ├── TextTooLarge (characters)
     │   ├── OnlyUnknownWords     ├── TargetTooLong        ├── NoTokenizer
@@ -52,6 +53,7 @@ from models.model_errors import (
     TokenRefused,
     UnknownArchitecture,
     UnknownModel,
+    UnreadableAttention,
 )
 
 __all__ = [
@@ -97,6 +99,7 @@ __all__ = [
     "TooManySteps",
     "UnknownArchitecture",
     "UnknownModel",
+    "UnreadableAttention",
     "UnsupportedEdit",
 ]
 

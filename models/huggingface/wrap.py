@@ -19,7 +19,7 @@ from models.huggingface.budget import affordable
 from models.huggingface.card import layer_kinds, model_card, read_limit
 from models.huggingface.generating import check_room, generation, write, written_tokens
 from models.huggingface.images import Images, Picture, Seen, parts
-from models.huggingface.interface import Watch, install
+from models.huggingface.interface import Watch, check_readable, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
 from models.huggingface.patches import (
@@ -71,6 +71,7 @@ class Wrapped:
     """A Hugging Face model in memory. It is left as it is: same weights, same configuration, same fast attention."""
 
     def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "", processor: Any = None) -> None:
+        check_readable(model)
         install()
         watch_rotations(model)
         watch_bands(model)
@@ -189,6 +190,7 @@ class Wrapped:
             raise CannotGenerate(self.name)
         writing.strategy.check_steps(steps, self.card.vocabulary)
         self._check_language(language)
+        check_readable(self.model)
         given, tokens, seen = self.reader.read(prompt, inputs, None)
         check_room(given, steps, self.reader.limit, self._is_encoder_decoder)
         self._settle(given)
@@ -231,6 +233,7 @@ class Wrapped:
     def _trace(
         self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]], seen: Seen | None = None
     ) -> Trace:
+        check_readable(self.model)
         self._settle(inputs)
         watch = Watch()
         if self.known is not None:
@@ -324,5 +327,6 @@ def wrap(model: Any, tokenizer: Any = None) -> Wrapped:
 
     Raises:
         NoSoftmaxAttention: none of its layers computes softmax attention.
+        UnreadableAttention: its masks are no tensors.
     """
     return Wrapped(model, tokenizer)

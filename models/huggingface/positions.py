@@ -192,7 +192,7 @@ def _biases(
 def _of_tokens(bias: NDArray, mask: NDArray) -> tuple[NDArray, NDArray]:
     """Bias and mask without the queries and keys that nothing is asked of, which is padding."""
     queries, keys = mask.any(axis=(0, 2)), mask.any(axis=(0, 1))
-    if queries.all() and keys.all() or not queries.any():
+    if (queries.all() and keys.all()) or not queries.any():
         return bias, mask
     return bias[:, queries][:, :, keys], mask[:, queries][:, :, keys]
 

@@ -7,8 +7,8 @@
     │   ├── Gated                ├── FolderWithoutConfig  ├── UnknownArchitecture
     │   ├── TokenRefused         ├── ModelTooLarge        ├── NotEnoughMemory
     │   ├── NotOffered           ├── ModelNotOpen         ├── NotEnoughDisk
-    │   ├── CannotGenerate       └── SparseAttention
-    │   └── UnprovedSteps
+    │   ├── CannotGenerate       ├── SparseAttention
+    │   └── UnprovedSteps        └── UnreadableAttention
     ├── TextError
     │   ├── EmptyText            ├── TextTooLarge (characters)
     │   ├── OnlyUnknownWords     ├── TargetTooLong        ├── NoTokenizer
@@ -54,6 +54,7 @@ from models.model_errors import (
     UnknownArchitecture,
     UnknownModel,
     UnprovedSteps,
+    UnreadableAttention,
 )
 
 __all__ = [
@@ -100,6 +101,7 @@ __all__ = [
     "UnknownArchitecture",
     "UnknownModel",
     "UnprovedSteps",
+    "UnreadableAttention",
     "UnsupportedEdit",
 ]
 

@@ -195,3 +195,13 @@ class SparseAttention(_OneModel):
         "for a text this long it computes attention in scattered blocks, which cannot be shown whole; shorten the "
         "text, or load it with attention_type='original_full'"
     )
+
+
+class UnreadableAttention(_OneModel):
+    """A way of computing attention whose masks are no tensors, such as FlexAttention."""
+
+    id = "unreadable_attention"
+    said = (
+        "its attention is computed by a function whose masks cannot be read, such as flex_attention; load it with "
+        "attn_implementation='sdpa' or 'eager'"
+    )

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from models.huggingface.capture import Capture
+from models.huggingface.forbidden import SHUT, mask_and_bias
 from models.huggingface.interface import Call, MaskMade, Watch
 from models.huggingface.patterns import Parts, mask_parts
 from models.huggingface.rotation import unrotated
-
-SHIFTED = -50.0
-"""Swin adds −100 between regions that its cyclic shift brought together: less than this, and no weight is left."""
 
 
 class Split:
@@ -112,14 +110,16 @@ def _split(mask: Tensor, keys: int) -> tuple[Tensor | None, Tensor | None]:
     mask = mask[..., :keys]
     if mask.dtype == torch.bool:
         return mask, None
-    allowed = mask > torch.finfo(mask.dtype).min / 2
-    bias = mask.masked_fill(~allowed, 0.0)
-    if len(bias) > 1:
-        allowed, bias = _unshifted(allowed, bias)
-    return (None if allowed.all() else allowed), (bias if bias.any() else None)
+    allowed, bias = mask_and_bias(mask)
+    return _unshifted(allowed, bias) if bias is not None and len(bias) > 1 else (allowed, bias)
 
 
-def _unshifted(allowed: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Windows of one image share their bias; what differs from the first window is the mask of the cyclic shift."""
-    shift = bias - bias[:1]
-    return allowed & (shift > SHIFTED), bias[:1]
+def _unshifted(allowed: Tensor | None, bias: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Windows of one image share their bias; what differs from the first window is the mask of the cyclic shift.
+
+    Swin adds −100 between regions that the shift brought together.
+    """
+    shut = bias - bias[:1] <= SHUT
+    if bool(shut.any()):
+        allowed = ~shut if allowed is None else allowed & ~shut
+    return allowed, (bias[:1] if bool(bias[:1].any()) else None)

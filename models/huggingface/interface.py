@@ -17,6 +17,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from models.errors import UnreadableAttention
+
 Attention = Callable[..., tuple[Tensor, Tensor | None]]
 
 LAST = 4
@@ -129,6 +131,18 @@ def install() -> None:
                 )
 
 
+def check_readable(model: nn.Module) -> None:
+    """Refuse a model one of whose parts computes attention with masks that are no tensors.
+
+    Raises:
+        UnreadableAttention: it does.
+    """
+    configs = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}
+    for config in configs.values():
+        if "flex" in str(getattr(config, "_attn_implementation", "")):
+            raise UnreadableAttention(type(model).__name__)
+
+
 def _hooked(original: Callable[..., Attention]) -> Callable[..., Attention]:
     @functools.wraps(original)
     def get_interface(self: object, attn_implementation: str, default: Attention) -> Attention:
@@ -160,10 +174,16 @@ def _attend(  # noqa: PLR0917 -- the signature is transformers'
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None = None,
+    attention_mask: Any = None,
     **arguments: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """Let the model's function compute, and keep references to what went in and what came out."""
+    """Let the model's function compute, and keep references to what went in and what came out.
+
+    Raises:
+        UnreadableAttention: its mask is no tensor.
+    """
+    if attention_mask is not None and not isinstance(attention_mask, Tensor):
+        raise UnreadableAttention(type(module).__name__)
     context, weights = function(module, query, key, value, attention_mask, **arguments)
     last = tuple(watch.rotations[-LAST:])
     watch.calls.append(Call(module, query, key, value, attention_mask, arguments, context, own, last))

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from models.errors import UnreadableAttention
 from models.huggingface.bands import banded, unpadded
 from models.huggingface.calls import captured
 from models.huggingface.capture import Capture
@@ -82,13 +83,19 @@ def run(
 
 
 def discover(model: nn.Module) -> tuple[Watch, Calls] | None:
-    """What a dummy forward shows of the model, every module observed; None where no dummy input runs."""
+    """What a dummy forward shows of the model, every module observed; None where no dummy input runs.
+
+    Raises:
+        UnreadableAttention: its masks are no tensors.
+    """
     for inputs in dummy_inputs(model):
         watch = Watch()
         try:
             settle(model, inputs)
             with observing_all(model):
                 return watch, run(model, inputs, watch, None)[1]
+        except UnreadableAttention:
+            raise
         except Exception:  # noqa: BLE001 -- whatever foreign code raises on inputs that it did not expect
             continue
     return None

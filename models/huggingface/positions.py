@@ -180,12 +180,21 @@ def _biases(
             continue
         known.add(bias.__array_interface__["data"][0])
         mask = arrays[Site.MASK, block.name]
-        slopes = alibi_slopes(bias, mask)
+        seen, allowed = _of_tokens(bias, mask)
+        slopes = alibi_slopes(seen, allowed)
         if slopes is not None:
             yield PositionalEncoding("alibi", slopes, block.name)
-        elif bias.any() and not _is_of_keys(bias, mask):
-            kind = "relative" if is_image or _is_of_distance(bias, mask) else "disentangled"
+        elif seen.any() and not _is_of_keys(seen, allowed):
+            kind = "relative" if is_image or _is_of_distance(seen, allowed) else "disentangled"
             yield PositionalEncoding(kind, bias, block.name)
+
+
+def _of_tokens(bias: NDArray, mask: NDArray) -> tuple[NDArray, NDArray]:
+    """Bias and mask without the queries and keys that nothing is asked of, which is padding."""
+    queries, keys = mask.any(axis=(0, 2)), mask.any(axis=(0, 1))
+    if (queries.all() and keys.all()) or not queries.any():
+        return bias, mask
+    return bias[:, queries][:, :, keys], mask[:, queries][:, :, keys]
 
 
 def alibi_slopes(bias: NDArray, mask: NDArray) -> NDArray | None:

@@ -24,8 +24,9 @@ from models.errors import (
     TextTooLong,
 )
 from models.huggingface.device import beside
-from models.huggingface.dummy import alone, image_size, text_config
+from models.huggingface.dummy import alone, image_size
 from models.huggingface.images import Images, Picture, Seen
+from models.huggingface.ready import Inputs, checked, marks_images
 from models.huggingface.tokens import text_tokens
 from models.trace import Token
 
@@ -37,8 +38,6 @@ WRITTEN_LIMIT = 64
 
 STRETCH = "interpolate_pos_encoding"
 """How a vision model is told that an image is not of its usual size, where it wants to be told."""
-
-Inputs = dict[str, Any]
 
 _IDS = re.compile(r"\s*\d{1,9}([\s,]+\d{1,9})*\s*")
 
@@ -67,8 +66,8 @@ class Reader:
             ImageError: no image where one is needed, or one that cannot be taken; no text beside it.
             BadRequest: text, an image or inputs that this model does not read.
         """
-        if inputs is not None and image is not None:
-            raise BadRequest("an image beside inputs=; give one of them")
+        if inputs is not None and (image is not None or text.strip()):
+            raise BadRequest(f"{'text' if image is None else 'an image'} beside inputs=; give one of them")
         if inputs is not None:
             given, tokens = self.ready(inputs)
             values = given.get("pixel_values")
@@ -94,7 +93,7 @@ class Reader:
     def _seen(self, image: Picture) -> Seen:
         if "pixel_values" not in self.accepted:
             raise BadRequest(f"an image for {self.name}, which reads {self.model.main_input_name}")
-        if any(hasattr(self.model.config, name) for name in ("image_token_id", "image_token_index")):
+        if marks_images(self.model):
             raise BadRequest(f"an image for {self.name}, which marks its place in the text; give inputs=")
         return self.images.read(image)
 
@@ -163,10 +162,10 @@ class Reader:
         return read | {"input_ids": read["input_ids"].long()}
 
     def ready(self, inputs: Mapping[str, Any]) -> tuple[Inputs, tuple[Token, ...]]:
-        """Ready tensors, each with a batch axis of one; ids are checked against the vocabulary.
+        """Ready tensors, each with a batch axis of one where it has one; ids are checked against the vocabulary.
 
         Raises:
-            BadRequest: unknown names, a batch of several, ids outside the vocabulary.
+            BadRequest: unknown names, a batch of several, ids outside the vocabulary, lengths that do not fit.
             TextTooLong: more ids than the model reads.
         """
         unknown = [name for name in inputs if name not in self.accepted]
@@ -174,7 +173,7 @@ class Reader:
             known = {"input_ids", "decoder_input_ids", "attention_mask", self.model.main_input_name}
             listed = ", ".join(sorted(known & self.accepted))
             raise BadRequest(f"inputs {', '.join(unknown) or 'without anything'}; {self.name} reads {listed}")
-        tensors = {name: self._batch_of_one(name, value) for name, value in inputs.items()}
+        tensors = checked(self.model, inputs)
         ids = tensors.get("input_ids")
         if ids is None:
             return tensors, ()
@@ -182,32 +181,40 @@ class Reader:
             raise TextTooLong(ids.shape[1], self.limit)
         return tensors, text_tokens(ids[0].tolist(), self.tokenizer)
 
-    def _batch_of_one(self, name: str, value: Any) -> Any:
-        if not isinstance(value, Tensor | list | tuple) and not hasattr(value, "__array__"):
-            return value
-        tensor = torch.as_tensor(value)
-        is_ids = name.endswith("input_ids")
-        if (is_ids and tensor.ndim == 1) or (name == "pixel_values" and tensor.ndim == 3):
-            tensor = tensor[None]
-        if len(tensor) != 1 or (is_ids and (tensor.ndim != 2 or not tensor.numel())):
-            raise BadRequest(f"{name} of shape {tuple(tensor.shape)}; wanted a batch of one")
-        if is_ids:
-            self._check_ids(name, tensor)
-            return tensor.long()
-        return tensor.to(self.model.dtype) if tensor.is_floating_point() else tensor
+    def decoded(self, given: Inputs, target: str | None) -> Inputs:
+        """What an encoder-decoder's decoder reads beside these inputs: given, typed, of the labels, or its own words.
 
-    def _check_ids(self, name: str, ids: Tensor) -> None:
-        size = int(getattr(text_config(self.model), "vocab_size", 0) or 0)
-        if ids.is_floating_point() or not ((ids >= 0) & (ids < size)).all():
-            raise BadRequest(f"{name} outside the vocabulary of {size} tokens")
+        Raises:
+            TextError: a target that is too long, or of which the tokenizer makes nothing.
+            BadRequest: a target for a model without a decoder of its own, or beside what the decoder reads.
+        """
+        ready = [name for name in ("decoder_input_ids", "decoder_inputs_embeds", "labels") if name in given]
+        if not self.model.config.is_encoder_decoder or "decoder_input_ids" not in self.accepted:
+            if target is not None:
+                raise BadRequest(f"a target for {self.name}, which has no decoder beside its encoder")
+            return {}
+        if target is not None and ready:
+            raise BadRequest(f"a target beside {ready[0]}; give one of them")
+        if ready[:1] == ["labels"]:
+            return self._shifted(given)
+        if ready:
+            return {}
+        return {"decoder_input_ids": self.written(given) if target is None else self.target(target)}
+
+    def _shifted(self, given: Inputs) -> Inputs:
+        """The labels as the model itself gives them to its decoder: one place later, after the start token."""
+        shift = getattr(self.model, "prepare_decoder_input_ids_from_labels", None)
+        return {} if shift is None else {"decoder_input_ids": shift(labels=given["labels"])}
 
     def target(self, target: str) -> Tensor:
-        """What the decoder reads for a typed target: the start token, then the target without its end.
+        """What the decoder reads for a typed target: the start token, then the target, if any, without its end.
 
         Raises:
             TargetTooLong: more tokens than the decoder reads.
             NoTokens: the tokenizer makes nothing of it.
         """
+        if not target.strip():
+            return torch.tensor([[self.start()]])
         if self.tokenizer is None:
             raise NoTokenizer(self.name)
         ids = list(self.tokenizer(text_target=target)["input_ids"])

@@ -26,6 +26,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from models.huggingface import tracer_graph as graph
 from models.huggingface import tracer_parts as parts
 from models.huggingface.capture import Capture, Route
+from models.huggingface.forbidden import FORBIDDEN
 from models.huggingface.interface import LAST, current
 from models.huggingface.tracer_functions import (
     ADD,
@@ -212,7 +213,7 @@ class _Tracer(TorchFunctionMode):
     def _filled(self, op: Operation) -> Known | None:
         scores, mask, value = op.bound("input", "mask", "value")
         known, fill = self._of(scores), number(value)
-        if isinstance(known, Scores) and fill is not None and fill <= graph.FORBIDDEN:
+        if isinstance(known, Scores) and fill is not None and fill <= FORBIDDEN:
             return graph.kept(known, ~graph.slim(mask).bool())
         return known if isinstance(known, Weights) and fill == 0 else None
 
@@ -222,7 +223,7 @@ class _Tracer(TorchFunctionMode):
         if isinstance(self._of(first), Scores):
             first, second = second, first
         for known, value, allowed in ((self._of(second), third, True), (self._of(third), second, False)):
-            if isinstance(known, Scores) and highest(value) <= graph.FORBIDDEN:
+            if isinstance(known, Scores) and highest(value) <= FORBIDDEN:
                 return graph.kept(known, first if allowed else ~graph.slim(first))
         return None
 
@@ -253,7 +254,7 @@ class _Tracer(TorchFunctionMode):
         """A bound below every score, against −∞."""
         known = self._of(op.first)
         bounds = [number(bound) for bound in (*op.args[1:], *op.kwargs.values()) if bound is not None]
-        wide = bounds and all(bound is not None and abs(bound) >= -graph.FORBIDDEN for bound in bounds)
+        wide = bounds and all(bound is not None and abs(bound) >= -FORBIDDEN for bound in bounds)
         return known if isinstance(known, Scores) and wide else None
 
     def _tanh(self, op: Operation) -> Known | None:

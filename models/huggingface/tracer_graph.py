@@ -15,12 +15,6 @@ from itertools import count
 import torch
 from torch import Tensor
 
-FORBIDDEN = -9e3
-"""A number at or below this, added to a score or put in its place, forbids attention (−1e4, −1e9, finfo.min, −∞)."""
-
-SHUT = -50.0
-"""The same for a tensor that holds only 0 and one other number (the shifted windows of Swin: −100)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from models.huggingface.capture import Capture, Route
+from models.huggingface.forbidden import mask_and_bias
 from models.huggingface.interface import Rotation
 from models.huggingface.rotation import unrotated
-from models.huggingface.tracer_graph import FORBIDDEN, SHUT, Part, Scores
+from models.huggingface.tracer_graph import Part, Scores
 
 Split = Callable[[Tensor, float], tuple[Tensor | None, Tensor | None]]
 
@@ -65,14 +66,7 @@ def captures(
 
 def split(tensor: Tensor, factor: float) -> tuple[Tensor | None, Tensor | None]:
     """A tensor that is added to scores, as (where it allows attention, what it adds there); None for nothing."""
-    added = tensor if factor == 1.0 else tensor * factor
-    lowest = float(added.min())
-    two_valued = lowest <= SHUT and bool(((added == 0) | (added == lowest)).all())
-    if lowest > FORBIDDEN and not two_valued:
-        return None, (added if bool(added.any()) else None)
-    allowed = added > (lowest if two_valued else FORBIDDEN)
-    bias = added.masked_fill(~allowed, 0.0)
-    return allowed, (bias if bool(bias.any()) else None)
+    return mask_and_bias(tensor if factor == 1.0 else tensor * factor)
 
 
 def with_unrotated(found: Sequence[Capture], rotations: Sequence[Rotation]) -> tuple[Capture, ...]:

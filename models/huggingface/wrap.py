@@ -19,7 +19,7 @@ from models.huggingface.budget import affordable
 from models.huggingface.card import layer_kinds, model_card, read_limit
 from models.huggingface.generating import check_room, generation, write, written_tokens
 from models.huggingface.images import Images, Picture, Seen, parts
-from models.huggingface.interface import Watch, install
+from models.huggingface.interface import Watch, check_readable, install
 from models.huggingface.listen import Calls, discover, run
 from models.huggingface.observe import observe
 from models.huggingface.patches import (
@@ -71,6 +71,7 @@ class Wrapped:
     """A Hugging Face model in memory. It is left as it is: same weights, same configuration, same fast attention."""
 
     def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "", processor: Any = None) -> None:
+        check_readable(model)
         install()
         watch_rotations(model)
         watch_bands(model)
@@ -98,7 +99,7 @@ class Wrapped:
         traced = frozenset(path for path, route in routes.items() if route in {"tracer", "module"})
         known = Known(places, traced, found, max(capture.query.shape[1] for capture in captures))
         observe(self._modules(found))
-        assembly = self._assembled(watch, calls, known)
+        assembly = self._assembled(watch, calls, known, {})
         self.card = model_card(
             self.model, self.name, places, assembly, self._positions(assembly, watch, known)
         )
@@ -117,10 +118,13 @@ class Wrapped:
         kept = affordable(known.study.wanted, max((*lengths, known.tokens)) + more, widths, self.card.d_model)
         return replace(known.study, wanted=kept)
 
-    def _assembled(self, watch: Watch, calls: Calls, known: Known, pixel_values: Any = None) -> Assembly:
-        assembly = assembled(calls, known.plan, self.model, image_grid(self.model, pixel_values))
+    def _assembled(self, watch: Watch, calls: Calls, known: Known, inputs: Inputs) -> Assembly:
+        grid = image_grid(self.model, inputs.get("pixel_values"))
+        assembly = assembled(calls, known.plan, self.model, grid)
         fill(assembly, known.study, watch, self.model, self._paths)
         fill_global_maps(assembly, known.study.projections, self.model)
+        for site, place, part in parts_apart(assembly, inputs):
+            assembly.arrays[site, place] = part
         return assembly
 
     def _positions(self, assembly: Assembly, watch: Watch, known: Known) -> tuple[PositionalEncoding, ...]:
@@ -149,10 +153,8 @@ class Wrapped:
             raise UnsupportedEdit(edits[0], BUILT)
         given, tokens, seen = self.reader.read(text, inputs, image)
         streams = {"encoder" if self._is_encoder_decoder else "text": tokens} if tokens else {}
-        if self._is_encoder_decoder and "decoder_input_ids" in self.reader.accepted:
-            if "decoder_input_ids" not in given:
-                read = self.reader.written(given) if target is None else self.reader.target(target)
-                given["decoder_input_ids"] = read
+        given |= self.reader.decoded(given, target)
+        if "decoder_input_ids" in given:
             streams["decoder"] = text_tokens(given["decoder_input_ids"][0].tolist(), self.tokenizer)
         if "use_cache" in self.reader.accepted:
             given["use_cache"] = False
@@ -190,6 +192,7 @@ class Wrapped:
             raise CannotGenerate(self.name)
         writing.strategy.check_steps(steps, self.card.vocabulary)
         self._check_language(language)
+        check_readable(self.model)
         given, tokens, seen = self.reader.read(prompt, inputs, None)
         check_room(given, steps, self.reader.limit, self._is_encoder_decoder)
         self._settle(given)
@@ -234,6 +237,7 @@ class Wrapped:
     def _trace(
         self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]], seen: Seen | None = None
     ) -> Trace:
+        check_readable(self.model)
         self._settle(inputs)
         watch = Watch()
         if self.known is not None:
@@ -256,7 +260,7 @@ class Wrapped:
     ) -> Trace:
         """What a run showed, as a trace."""
         known, watch, logits = shown.known, shown.watch, shown.logits
-        assembly = self._assembled(watch, shown.calls, known, inputs.get("pixel_values"))
+        assembly = self._assembled(watch, shown.calls, known, inputs)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         grids = patch_grids(self.model, inputs.get("pixel_values"), assembly)
         tokens = self._tokens(assembly, streams, grids)
@@ -327,5 +331,6 @@ def wrap(model: Any, tokenizer: Any = None) -> Wrapped:
 
     Raises:
         NoSoftmaxAttention: none of its layers computes softmax attention.
+        UnreadableAttention: its masks are no tensors.
     """
     return Wrapped(model, tokenizer)

@@ -16,8 +16,11 @@ from tests.huggingface.test_table import EAGER_DIFFERS
 WIDTH = 3
 READ = [name for name, one in ARCHITECTURES.items() if "input_ids" in one.inputs()]
 SIDES = ("right", "left")
-OWN_MASK = {"doge", "deepseek_v32"}
+NO_PATTERN = {"doge", "deepseek_v32"}
 """Their layers choose keys by content, so that their mask is no pattern and padding alone."""
+
+QUERIES_TOO = {"deberta", "deberta_v2", "deberta-v2, shared keys", "longformer", "led", "xlnet"}
+"""What a padded query attends to is no pattern and padding: nothing at all, or itself."""
 
 APART = {"longt5, local", "perceiver", "git", "vilt"}
 """Their keys are no text alone: latent vectors, parts of a text, an image before it."""
@@ -32,6 +35,12 @@ def padded(name, side):
     mask = torch.ones_like(inputs["input_ids"])
     mask[:, slice(WIDTH) if side == "left" else slice(-WIDTH, None)] = 0
     return inputs | {"attention_mask": mask}
+
+
+def plain(name):
+    """The same without padding."""
+    inputs = ARCHITECTURES[name].inputs()
+    return inputs | {"attention_mask": torch.ones_like(inputs["input_ids"])}
 
 
 @cache
@@ -103,12 +112,23 @@ def test_padding_gets_no_attention(name, side):
 @both_sides
 def test_a_padded_mask_is_its_pattern_and_its_padding(name, side):
     trace, padding = trace_of(name, side), is_padding(name, side)
-    found = [block for block in blocks_over(trace, padding) if block.route == "interface"]
-    for block in found if name not in OWN_MASK else ():
+    for block in blocks_over(trace, padding) if name not in NO_PATTERN else ():
         pattern, keys = (trace.array(site, block.name) for site in (Site.MASK_PATTERN, Site.MASK_PADDING))
         np.testing.assert_array_equal(keys, ~padding)
-        np.testing.assert_array_equal(trace.array(Site.MASK, block.name), pattern & keys)
+        queries = ~padding if name in QUERIES_TOO and block.kind == "self" else slice(None)
+        mask = trace.array(Site.MASK, block.name)
+        np.testing.assert_array_equal(mask[:, queries], (pattern & keys)[:, queries])
         assert pattern[:, :, padding].any()  # the pattern knows nothing of padding
+
+
+@pytest.mark.parametrize("name", ["bloom", "gpt_neo", "mpt", "gptj", "falcon", "deberta_v2", "xlnet", "xglm"])
+@both_sides
+def test_the_pattern_is_the_mask_of_the_same_text_without_padding(name, side):
+    trace, one = trace_of(name, side), ARCHITECTURES[name]
+    whole = wrap(one.build(None)).record(inputs=plain(name))
+    for block in trace.blocks:
+        pattern, mask = trace.array(Site.MASK_PATTERN, block.name), whole.array(Site.MASK, block.name)
+        np.testing.assert_array_equal(np.broadcast_to(pattern, mask.shape), mask)
 
 
 @every
@@ -119,6 +139,17 @@ def test_a_row_with_nothing_to_attend_to_is_marked_and_never_uniform(name, side)
         for head in (trace.head(block.name, number) for number in range(block.heads)):
             np.testing.assert_array_equal(head.idle, np.isneginf(head.masked_scores).all(axis=-1))
             assert not head.weights[head.idle].any()
+
+
+@pytest.mark.parametrize("name", ["deberta_v2", "deberta", "bloom", "t5", "mpt", "xlnet", "gpt2", "llama"])
+@both_sides
+def test_padding_changes_no_way_in_which_positions_enter(name, side):
+    ways = [
+        [(encoding.kind, encoding.where) for encoding in trace.positions]
+        for trace in (trace_of(name, side), wrap(ARCHITECTURES[name].build(None)).record(inputs=plain(name)))
+    ]
+    assert ways[0] == ways[1]
+    assert ways[0]
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "gemma", "opt", "bloom", "mpt", "gptj", "falcon"])

@@ -81,14 +81,19 @@ def run(
     return output, heard.take()
 
 
-def discover(model: nn.Module) -> tuple[Watch, Calls] | None:
-    """What a dummy forward shows of the model, every module observed; None where no dummy input runs."""
+def run_whole(model: nn.Module, inputs: Mapping[str, Any], watch: Watch) -> tuple[Any, Calls]:
+    """The same with every module observed, and all attention followed."""
+    with observing_all(model):
+        return run(model, inputs, watch, None)
+
+
+def discover(model: nn.Module) -> tuple[Mapping[str, Any], Watch, Calls] | None:
+    """A dummy input and what it shows of the model; None where no dummy input runs."""
     for inputs in dummy_inputs(model):
         watch = Watch()
         try:
             settle(model, inputs)
-            with observing_all(model):
-                return watch, run(model, inputs, watch, None)[1]
+            return inputs, watch, run_whole(model, inputs, watch)[1]
         except Exception:  # noqa: BLE001 -- whatever foreign code raises on inputs that it did not expect
             continue
     return None

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from typing import Any, cast
+from typing import Any
 
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.edits import BUILT
-from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnsupportedEdit
+from models.errors import BadRequest, CannotGenerate, UnsupportedEdit
 from models.generation import Generation, IsCancelled, Strategy
-from models.huggingface.assemble import Assembly, array, assembled, never_ahead
+from models.huggingface.assemble import Assembly, array, assembled
 from models.huggingface.bands import fill_global_maps, watch_bands
 from models.huggingface.budget import affordable
-from models.huggingface.card import layer_kinds, model_card, read_limit
+from models.huggingface.card import model_card, read_limit
 from models.huggingface.generating import check_room, generation, write, written_tokens
 from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, install
-from models.huggingface.listen import Calls, discover, run
+from models.huggingface.known import Known, Lessons
+from models.huggingface.listen import Calls, discover, run, run_whole
 from models.huggingface.observe import observe
 from models.huggingface.patches import (
     joined_tokens,
@@ -32,29 +32,18 @@ from models.huggingface.patches import (
     window_regions,
 )
 from models.huggingface.patterns import mask_parts
-from models.huggingface.places import Plan, plan
+from models.huggingface.places import Plan
 from models.huggingface.positions import position_modules, positions
 from models.huggingface.predictions import Predictions, named
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
 from models.huggingface.sparse import is_sparse, left_as_it_was, settle
 from models.huggingface.stitch import Stitch
-from models.huggingface.study import Study, fill, study
+from models.huggingface.study import Study, fill
 from models.huggingface.tokens import text_tokens
 from models.recorder import Edit
 from models.sampling import Writing
 from models.trace import PositionalEncoding, Site, Token, Trace
-
-
-@dataclass(frozen=True)
-class Known:
-    """What a first run taught: where attention is, which of it passes the interface by, and where the sites are."""
-
-    plan: Plan
-    traced: frozenset[str]
-    study: Study
-    tokens: int
-    """The longest stream of the first run: what an image always has."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +68,7 @@ class Wrapped:
         self.name = name or model.config.name_or_path or type(model).__name__
         images = Images(model, processor or images)
         self.reader = Reader(self.name, model, self.tokenizer, read_limit(model), images)
-        self.known: Known | None = None
+        self.lessons = Lessons(model, self.name)
         self._paths = {module: path for path, module in model.named_modules()}
         self.card = model_card(model, self.name)
         with left_as_it_was(model):
@@ -87,22 +76,15 @@ class Wrapped:
             if shown is not None:
                 self._learn(*shown)
 
-    def _learn(self, watch: Watch, calls: Calls) -> Known:
-        """How this model computes attention, from a first run."""
-        captures = tuple(chain(*calls))
-        if not captures:
-            raise NoSoftmaxAttention(self.name, layer_kinds(self.model))
-        routes = {capture.module: capture.route for capture in captures}
-        places = plan(self.model, tuple(routes), never_ahead(captures), self._is_encoder_decoder)
-        found = study(self.model, places, watch.passed, calls)
-        traced = frozenset(path for path, route in routes.items() if route in {"tracer", "module"})
-        known = Known(places, traced, found, max(capture.query.shape[1] for capture in captures))
-        observe(self._modules(found))
-        assembly = self._assembled(watch, calls, known)
-        self.card = model_card(
-            self.model, self.name, places, assembly, self._positions(assembly, watch, known)
-        )
-        self.known = known
+    def _learn(self, inputs: Inputs, watch: Watch, calls: Calls) -> Known:
+        """How this model computes attention for inputs of this kind, from a run that was watched whole."""
+        known, grown = self.lessons.learn(inputs, watch, calls)
+        observe(self._modules(known.study))
+        if grown:
+            assembly = self._assembled(watch, calls, known)
+            self.card = model_card(
+                self.model, self.name, known.plan, assembly, self._positions(assembly, watch, known)
+            )
         return known
 
     def _modules(self, found: Study) -> frozenset[nn.Module]:
@@ -194,9 +176,9 @@ class Wrapped:
         given, tokens, seen = self.reader.read(prompt, inputs, None)
         check_room(given, steps, self.reader.limit, self._is_encoder_decoder)
         self._settle(given)
-        if self.known is None:
+        if self.lessons.of(given) is None:
             self.record(prompt, inputs=inputs)
-        known = cast(Known, self.known)
+        known = self.lessons.of(given) or self.lessons.all[-1]
         rows = writing.strategy.rows
         known = replace(known, study=self._affordable(known, given, steps * rows))
         watch = Watch(kept=self._modules(known.study))
@@ -213,8 +195,8 @@ class Wrapped:
         if is_sparse(self.model):
             settle(self.model, inputs)
             self._paths = {module: path for path, module in self.model.named_modules()}
-            if self.known is not None:
-                observe(self._modules(self.known.study))
+            for known in self.lessons.all:
+                observe(self._modules(known.study))
 
     def _check_language(self, language: str | None) -> None:
         if language is not None:
@@ -234,16 +216,25 @@ class Wrapped:
         self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]], seen: Seen | None = None
     ) -> Trace:
         self._settle(inputs)
-        watch = Watch()
-        if self.known is not None:
-            known = replace(self.known, study=self._affordable(self.known, inputs))
-            watch.kept = self._modules(known.study)
+        return self._told(text, inputs, streams, self._run(inputs), seen)
+
+    def _run(self, inputs: Inputs) -> Run:
+        """One run; watched whole, and learnt from, where it is the first of its kind or shows something new."""
+        known = self.lessons.of(inputs)
+        if known is not None:
+            known = replace(known, study=self._affordable(known, inputs))
+            watch = Watch(kept=self._modules(known.study))
             output, calls = run(self.model, inputs, watch, known.traced)
-        else:
-            output, calls = run(self.model, inputs, watch, None)
-            known = self._learn(watch, calls)
-        shown = Run(known, watch, calls, getattr(output, "logits", None))
-        return self._told(text, inputs, streams, shown, seen)
+            if known.has_all(calls):
+                return Run(known, watch, calls, getattr(output, "logits", None))
+        with self.lessons.lock:
+            watch = Watch()
+            output, calls = run_whole(self.model, inputs, watch)
+            known = self._learn(inputs, watch, calls)
+        known = replace(known, study=self._affordable(known, inputs))
+        kept = self._modules(known.study)
+        watch.passed[:] = [one for one in watch.passed if one.module in kept]
+        return Run(known, watch, calls, getattr(output, "logits", None))
 
     def _told(
         self,

@@ -167,9 +167,9 @@ def test_a_model_that_ends_is_not_asked_to_go_on():
 
 def test_a_model_whose_first_run_failed_is_learnt_by_running_it():
     model = wrap(built("gpt2"))
-    model.known = None
+    model.lessons = Lessons(model.model, model.name)
     written = generate(model, inputs=prompt("gpt2"), steps=3)
-    assert model.known is not None
+    assert model.lessons.all
     assert len(written.trace.blocks) == 2
 
 

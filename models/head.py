@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Head:
     @cached_property
     def scores(self) -> Array:
         """Q Kᵀ × scale, before bias and mask; real."""
-        return self.query @ self.key.T * np.float32(self.scale)
+        return frozen(self.query @ self.key.T * np.float32(self.scale))
 
     @property
     def capped(self) -> Array:
@@ -67,16 +68,13 @@ class Head:
     def masked_scores(self) -> Array:
         """What softmax receives: scores, capped where the model caps them, + bias; −∞ where attention is forbidden."""
         biased = self.capped if self.bias is None else self.capped + self.bias
-        return np.where(self.mask, biased, np.float32(-np.inf))
+        return frozen(np.where(self.mask, biased, np.float32(-np.inf)))
 
     @cached_property
     def weights(self) -> Array:
         """Softmax over keys, in [0, 1]; a row sums to 1, to less with a sink, to 0 where every key is forbidden."""
-        return (
-            softmax(self.masked_scores, self.sink_score)
-            if self.forced_weights is None
-            else self.forced_weights
-        )
+        forced = self.forced_weights
+        return frozen(softmax(self.masked_scores, self.sink_score) if forced is None else forced)
 
     @property
     def sink(self) -> Array | None:
@@ -91,7 +89,7 @@ class Head:
     @cached_property
     def context(self) -> Array:
         """weights @ value × gain: one vector per query."""
-        return self.weights @ self.value * np.float32(self.gain)
+        return frozen(self.weights @ self.value * np.float32(self.gain))
 
     @property
     def error(self) -> float:
@@ -107,6 +105,12 @@ class Head:
     def proved(self) -> bool:
         """Whether the error is no more than rounding: within `tolerance` of the context's size, or of 1 if smaller."""
         return self.error <= self.tolerance * max(1.0, float(np.abs(self.model_context).max(initial=0.0)))
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array, into which nobody can write any more."""
+    array.flags.writeable = False
+    return array
 
 
 def softmax(masked_scores: Array, sink_score: float | None = None) -> Array:

@@ -1,8 +1,8 @@
 """What a model's runs taught of it: one lesson for each kind of inputs, and the places that all of them share.
 
-Other inputs reach other parts of a model: without an image LLaVA never runs its image tower, and without the states of an
-encoder GPT-2 never looks at them. So the first run on each kind of inputs is watched whole, and so is a run that reaches
-attention nobody had seen.
+Other inputs reach other parts of a model: without an image LLaVA never runs its image tower, and without the states of
+an encoder GPT-2 never looks at them. So the first run on each kind of inputs is watched whole, and so is a run that
+reaches attention nobody had seen.
 """
 
 from __future__ import annotations

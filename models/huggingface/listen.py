@@ -87,7 +87,7 @@ def run_whole(model: nn.Module, inputs: Mapping[str, Any], watch: Watch) -> tupl
         return run(model, inputs, watch, None)
 
 
-def discover(model: nn.Module) -> tuple[Mapping[str, Any], Watch, Calls] | None:
+def discover(model: nn.Module) -> tuple[dict[str, Any], Watch, Calls] | None:
     """A dummy input and what it shows of the model; None where no dummy input runs."""
     for inputs in dummy_inputs(model):
         watch = Watch()

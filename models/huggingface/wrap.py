@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,12 +92,15 @@ class Wrapped:
         modules = dict(self.model.named_modules())
         return frozenset((*(modules[path] for path in found.paths), *position_modules(self.model)))
 
-    def _affordable(self, known: Known, inputs: Inputs, more: int = 0) -> Study:
+    def _affordable(
+        self, known: Known, inputs: Inputs, more: int = 0, keep: Collection[Site] | None = None
+    ) -> Study:
         lengths = [value.shape[1] for name, value in inputs.items() if name.endswith("input_ids")]
         widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model}
         widths |= dict.fromkeys((Site.ROUTER, Site.ROUTER_PROBABILITIES), self.card.experts)
-        kept = affordable(known.study.wanted, max((*lengths, known.tokens)) + more, widths, self.card.d_model)
-        return replace(known.study, wanted=kept)
+        tokens = max((*lengths, known.tokens)) + more
+        kept, dropped = affordable(known.study.wanted, tokens, widths, self.card.d_model, keep or ())
+        return replace(known.study, wanted=kept, dropped=dropped)
 
     def _assembled(self, watch: Watch, calls: Calls, known: Known) -> Assembly:
         assembly = assembled(calls, known.plan, self.model)
@@ -119,8 +122,11 @@ class Wrapped:
         inputs: Mapping[str, Any] | None = None,
         edits: Sequence[Edit] = (),
         image: Picture | None = None,
+        keep: Collection[Site] | None = None,
     ) -> Trace:
         """One run. Without a target an encoder-decoder's own greedy output is read back in one teacher-forced pass.
+
+        For a long text some sites are left out to save memory (`Trace.dropped`), but none of those in `keep`.
 
         Raises:
             TextError: nothing to read, too long, no tokenizer.
@@ -140,7 +146,8 @@ class Wrapped:
             streams["decoder"] = text_tokens(given["decoder_input_ids"][0].tolist(), self.tokenizer)
         if "use_cache" in self.reader.accepted:
             given["use_cache"] = False
-        return self._trace(text, given, streams, seen)
+        self._settle(given)
+        return self._told(text, given, streams, self._run(given, keep), seen)
 
     def check_length(self, text: str, limit: int) -> None:
         """Refuse a text of more than so many tokens, before anything is computed.
@@ -212,17 +219,11 @@ class Wrapped:
             return stream
         return next((tower for tower in plan.towers if tower not in {"vision", "audio"}), "encoder")
 
-    def _trace(
-        self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]], seen: Seen | None = None
-    ) -> Trace:
-        self._settle(inputs)
-        return self._told(text, inputs, streams, self._run(inputs), seen)
-
-    def _run(self, inputs: Inputs) -> Run:
+    def _run(self, inputs: Inputs, keep: Collection[Site] | None) -> Run:
         """One run; watched whole, and learnt from, where it is the first of its kind or shows something new."""
         known = self.lessons.of(inputs)
         if known is not None:
-            known = replace(known, study=self._affordable(known, inputs))
+            known = replace(known, study=self._affordable(known, inputs, keep=keep))
             watch = Watch(kept=self._modules(known.study))
             output, calls = run(self.model, inputs, watch, known.traced)
             if known.has_all(calls):
@@ -231,7 +232,7 @@ class Wrapped:
             watch = Watch()
             output, calls = run_whole(self.model, inputs, watch)
             known = self._learn(inputs, watch, calls)
-        known = replace(known, study=self._affordable(known, inputs))
+        known = replace(known, study=self._affordable(known, inputs, keep=keep))
         kept = self._modules(known.study)
         watch.passed[:] = [one for one in watch.passed if one.module in kept]
         return Run(known, watch, calls, getattr(output, "logits", None))
@@ -270,6 +271,7 @@ class Wrapped:
             cropped=bool(seen and seen.cropped),
             patches=grids,
             windows=window_regions(assembly, grids),
+            dropped=known.study.dropped,
         )
 
     def _tokens(

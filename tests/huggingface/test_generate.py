@@ -6,6 +6,7 @@ import torch
 
 from models import errors, generate, wrap
 from models.generation import DISTRIBUTION_MEMORY, STEP_LIMIT, Strategy
+from models.huggingface.known import Lessons
 from models.trace import Site, softmax
 from tests.huggingface.test_stitch import prompt, wrapped
 from tests.huggingface.zoo import ZOO, built

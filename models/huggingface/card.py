@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+import torch
 from torch import nn
 
 from models.huggingface.assemble import Assembly
+from models.huggingface.capture import Capture
 from models.huggingface.device import first_device
 from models.huggingface.dummy import text_config
 from models.huggingface.places import Plan
@@ -54,6 +56,12 @@ def model_card(
         without=without_attention(plan) if plan else (),
         revision=str(getattr(config, "_commit_hash", "") or ""),
     )
+
+
+def precision(model: Any, calls: Iterable[Sequence[Capture]]) -> str:
+    """The coarsest type of number in a run, which `torch.autocast`, or `model.to` after wrapping, may have changed."""
+    used = {one.context.dtype for call in calls for one in call} | {model.dtype}
+    return str(max(used, key=lambda dtype: torch.finfo(dtype).eps)).removeprefix("torch.")
 
 
 def memory(model: nn.Module) -> int:

@@ -15,7 +15,7 @@ from models.generation import Generation, IsCancelled, Strategy
 from models.huggingface.assemble import Assembly, array, assembled
 from models.huggingface.bands import fill_global_maps, watch_bands
 from models.huggingface.budget import affordable
-from models.huggingface.card import model_card, read_limit
+from models.huggingface.card import model_card, precision, read_limit
 from models.huggingface.generating import check_room, generation, write, written_tokens
 from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, install
@@ -57,7 +57,10 @@ class Run:
 
 
 class Wrapped:
-    """A Hugging Face model in memory. It is left as it is: same weights, same configuration, same fast attention."""
+    """A Hugging Face model in memory: same weights, same configuration, same fast attention as before.
+
+    It is put into evaluation mode, by `wrap` and again by every run, for a trace shows no dropout.
+    """
 
     def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "", processor: Any = None) -> None:
         install()
@@ -134,6 +137,7 @@ class Wrapped:
             BadRequest: inputs that this model does not read, or a language, which these models do not choose.
             UnsupportedEdit: any edit.
         """
+        self.model.eval()
         self._check_language(language)
         if edits:
             raise UnsupportedEdit(edits[0], BUILT)
@@ -175,6 +179,7 @@ class Wrapped:
             BadRequest: inputs that this model does not read, or a language, which these models do not choose.
             TooManySteps: more than are written at once.
         """
+        self.model.eval()
         writing = Writing(strategy or Strategy(), cancelled)
         if not self.model.can_generate():
             raise CannotGenerate(self.name)
@@ -257,7 +262,7 @@ class Wrapped:
             logits = logits if rows else logits[:, None]
             assembly.arrays[Site.LOGITS, ""] = array(logits[0])
         return Trace(
-            model=self.card,
+            model=replace(self.card, dtype=precision(self.model, shown.calls)),
             text=text,
             tokens=tokens,
             blocks=tuple(assembly.blocks),

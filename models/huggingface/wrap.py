@@ -33,7 +33,7 @@ from models.huggingface.patches import (
 )
 from models.huggingface.patterns import mask_parts
 from models.huggingface.places import Plan
-from models.huggingface.positions import position_modules, positions
+from models.huggingface.positions import is_bare, position_modules, positions
 from models.huggingface.predictions import Predictions, named
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
@@ -85,9 +85,9 @@ class Wrapped:
         observe(self._modules(known.study))
         if grown:
             assembly = self._assembled(watch, calls, known)
-            self.card = model_card(
-                self.model, self.name, known.plan, assembly, self._positions(assembly, watch, known)
-            )
+            found = self._positions(assembly, watch, known)
+            bare = is_bare(self.model, known.plan, known.study.entrances)
+            self.card = model_card(self.model, self.name, known.plan, assembly, found, bare=bare)
         return known
 
     def _modules(self, found: Study) -> frozenset[nn.Module]:

@@ -30,7 +30,8 @@ class Head:
         weights = softmax(masked_scores);  context = weights @ value        (Vaswani et al. 2017, eq. 1)
 
     A query with nothing to attend to gets weights of zero. `softcap` c presses scores into (−c, c) as c · tanh(s / c)
-    (Gemma Team 2024, §2). `sink_score` joins each row's softmax, and its weight, `sink`, goes nowhere.
+    (Gemma Team 2024, §2). `sink_score`, one number or one per query, joins each row's
+    softmax, and its weight, `sink`, goes nowhere.
     `model_context` is the context that the model computed.
     In an edited run `forced_weights` stand in the place of softmax's, and the context is multiplied by `gain`.
     """
@@ -45,7 +46,7 @@ class Head:
     query_unrotated: Array | None = None
     key_unrotated: Array | None = None
     softcap: float | None = None
-    sink_score: float | None = None
+    sink_score: float | Array | None = None
     forced_weights: Array | None = None
     gain: float = 1.0
     tolerance: float = TOLERANCE
@@ -81,6 +82,11 @@ class Head:
         """Per query, the share of attention that goes to no key, in [0, 1]; None without a sink."""
         return None if self.sink_score is None else 1 - self.weights.sum(axis=-1)
 
+    def sink_at(self, query: int) -> float:
+        """The sink's score in the row of one query; −∞ without a sink."""
+        scores = np.float32(-np.inf) if self.sink_score is None else self.sink_score
+        return float(np.broadcast_to(scores, len(self.query))[query])
+
     @property
     def idle(self) -> Mask:
         """Per query, whether it may attend to nothing at all."""
@@ -113,14 +119,15 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def softmax(masked_scores: Array, sink_score: float | None = None) -> Array:
+def softmax(masked_scores: Array, sink_score: float | Array | None = None) -> Array:
     """Softmax over the last axis, to which a sink adds one more score; a row of −∞ gives zeros. NaN stays NaN."""
     largest = masked_scores.max(axis=-1, keepdims=True)
-    largest = largest if sink_score is None else np.maximum(largest, np.float32(sink_score))
+    sink = None if sink_score is None else np.asarray(sink_score, np.float32)[..., None]
+    largest = largest if sink is None else np.maximum(largest, sink)
     largest = np.where(np.isneginf(largest), np.float32(0), largest)
     exponentials = np.exp(masked_scores - largest)
     total = exponentials.sum(axis=-1, keepdims=True)
-    if sink_score is not None:
-        total = total + np.exp(np.float32(sink_score) - largest)
+    if sink is not None:
+        total = total + np.exp(sink - largest)
     total[total == 0] = 1
     return exponentials / total

@@ -8,7 +8,8 @@ A number is found by *what it is* (a `Site`) and *where it is* (a place):
     layer            "encoder.0"          residual (what leaves the layer)
     block            "decoder.1.cross"    everything attention computes, its inputs, its weights, its output, its norm;
                                           angle and pair: by how much rotary positions turn which two channels;
-                                          mask = pattern and padding and shift, where a mask has such parts
+                                          mask = pattern and padding and shift, where a mask has such parts;
+                                          sink: (head, query) where a model makes it from each token
     feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm; router and router_probabilities:
                                           each expert's weight for each token, 0 where not chosen, and before choosing
     ""               ""                   logits
@@ -308,7 +309,7 @@ class Trace:
             query_unrotated=self._of_head(Site.QUERY_UNROTATED, block, head),
             key_unrotated=self._of_head(Site.KEY_UNROTATED, block, shared),
             softcap=block.softcap,
-            sink_score=None if sink is None else float(sink[head]),
+            sink_score=None if sink is None else sink[head] if np.ndim(sink) > 1 else float(sink[head]),
             forced_weights=self._of_head(Site.WEIGHTS, block, head),
             gain=self.gains.get((block.name, head), 1.0),
             tolerance=TOLERANCES.get(self.model.dtype, TOLERANCE),

@@ -36,7 +36,7 @@ class Capture:
     mask: Tensor | None = None  # bool, broadcastable to (head, q, k)
     bias: Tensor | None = None  # float, broadcastable to (head, q, k)
     softcap: float | None = None
-    sink: Tensor | None = None  # (head,): one more score per row, whose weight goes nowhere
+    sink: Tensor | None = None  # (head,) or (head, q): one more score per row, whose weight goes nowhere
     query_unrotated: Tensor | None = None  # (head, q, d)
     key_unrotated: Tensor | None = None  # (kv_head, k, d)
     route: Route = "interface"

@@ -70,7 +70,7 @@ class Lessons:
         captures = tuple(chain(*calls))
         if not captures:
             raise NoSoftmaxAttention(self._name, layer_kinds(self._model))
-        shown = {capture.module: capture.route for capture in captures}
+        shown: dict[str, Route] = {capture.module: capture.route for capture in captures}
         grown = not shown.keys() <= self._routes.keys()
         routes = shown | {path: route for path, route in self._routes.items() if path not in shown}
         self._causal |= never_ahead(captures)

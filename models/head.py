@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,8 @@ class Head:
         weights = softmax(masked_scores);  context = weights @ value        (Vaswani et al. 2017, eq. 1)
 
     A query with nothing to attend to gets weights of zero. `softcap` c presses scores into (−c, c) as c · tanh(s / c)
-    (Gemma Team 2024, §2). `sink_score` joins each row's softmax, and its weight, `sink`, goes nowhere.
+    (Gemma Team 2024, §2). `sink_score`, one number or one per query, joins each row's
+    softmax, and its weight, `sink`, goes nowhere.
     `model_context` is the context that the model computed.
     In an edited run `forced_weights` stand in the place of softmax's, and the context is multiplied by `gain`.
     """
@@ -44,7 +46,7 @@ class Head:
     query_unrotated: Array | None = None
     key_unrotated: Array | None = None
     softcap: float | None = None
-    sink_score: float | None = None
+    sink_score: float | Array | None = None
     forced_weights: Array | None = None
     gain: float = 1.0
     tolerance: float = TOLERANCE
@@ -53,7 +55,7 @@ class Head:
     @cached_property
     def scores(self) -> Array:
         """Q Kᵀ × scale, before bias and mask; real."""
-        return self.query @ self.key.T * np.float32(self.scale)
+        return frozen(self.query @ self.key.T * np.float32(self.scale))
 
     @property
     def capped(self) -> Array:
@@ -67,21 +69,23 @@ class Head:
     def masked_scores(self) -> Array:
         """What softmax receives: scores, capped where the model caps them, + bias; −∞ where attention is forbidden."""
         biased = self.capped if self.bias is None else self.capped + self.bias
-        return np.where(self.mask, biased, np.float32(-np.inf))
+        return frozen(np.where(self.mask, biased, np.float32(-np.inf)))
 
     @cached_property
     def weights(self) -> Array:
         """Softmax over keys, in [0, 1]; a row sums to 1, to less with a sink, to 0 where every key is forbidden."""
-        return (
-            softmax(self.masked_scores, self.sink_score)
-            if self.forced_weights is None
-            else self.forced_weights
-        )
+        forced = self.forced_weights
+        return frozen(softmax(self.masked_scores, self.sink_score) if forced is None else forced)
 
     @property
     def sink(self) -> Array | None:
         """Per query, the share of attention that goes to no key, in [0, 1]; None without a sink."""
         return None if self.sink_score is None else 1 - self.weights.sum(axis=-1)
+
+    def sink_at(self, query: int) -> float:
+        """The sink's score in the row of one query; −∞ without a sink."""
+        scores = np.float32(-np.inf) if self.sink_score is None else self.sink_score
+        return float(np.broadcast_to(scores, len(self.query))[query])
 
     @property
     def idle(self) -> Mask:
@@ -91,7 +95,7 @@ class Head:
     @cached_property
     def context(self) -> Array:
         """weights @ value × gain: one vector per query."""
-        return self.weights @ self.value * np.float32(self.gain)
+        return frozen(self.weights @ self.value * np.float32(self.gain))
 
     @property
     def error(self) -> float:
@@ -109,14 +113,21 @@ class Head:
         return self.error <= self.tolerance * max(1.0, float(np.abs(self.model_context).max(initial=0.0)))
 
 
-def softmax(masked_scores: Array, sink_score: float | None = None) -> Array:
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array, into which nobody can write any more."""
+    array.flags.writeable = False
+    return array
+
+
+def softmax(masked_scores: Array, sink_score: float | Array | None = None) -> Array:
     """Softmax over the last axis, to which a sink adds one more score; a row of −∞ gives zeros. NaN stays NaN."""
     largest = masked_scores.max(axis=-1, keepdims=True)
-    largest = largest if sink_score is None else np.maximum(largest, np.float32(sink_score))
+    sink = None if sink_score is None else np.asarray(sink_score, np.float32)[..., None]
+    largest = largest if sink is None else np.maximum(largest, sink)
     largest = np.where(np.isneginf(largest), np.float32(0), largest)
     exponentials = np.exp(masked_scores - largest)
     total = exponentials.sum(axis=-1, keepdims=True)
-    if sink_score is not None:
-        total = total + np.exp(np.float32(sink_score) - largest)
+    if sink is not None:
+        total = total + np.exp(sink - largest)
     total[total == 0] = 1
     return exponentials / total

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from models.errors import BadRequest, ModelNotOpen, StaleKey
 from models.huggingface.images import Picture
 from models.pictures import PICTURES
 from models.recorder import Edit
-from models.trace import Trace
+from models.trace import Site, Trace
 
 SCHEMA = 1
 """Version of what a key stands for; raise it when the same request gives other arrays."""
@@ -39,6 +39,7 @@ def record(
     language: str | None = None,
     edits: Sequence[Edit] = (),
     image: Picture | None = None,
+    keep: Collection[Site] | None = None,
 ) -> Trace:
     """Run a model once on a text, an image or both and keep every number it computes.
 
@@ -51,12 +52,15 @@ def record(
         language: what a built-in model translates into, `fr`, `zh` or `en`; chosen from the text if not given.
         edits: changes to make inside this run.
         image: what a vision model looks at; a file's content or place, a Pillow image, or uint8 pixels.
+        keep: sites to keep whatever memory they take; for a long text others are left out, see `Trace.dropped`.
 
     Raises:
         MicroscopeError: the text, target, image or edit cannot be taken; see `models.errors`.
     """
     loaded = load(model) if isinstance(model, str) else model
-    return loaded.record(text, target=target, language=language, inputs=inputs, edits=edits, image=image)
+    return loaded.record(
+        text, target=target, language=language, inputs=inputs, edits=edits, image=image, keep=keep
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ A number is found by *what it is* (a `Site`) and *where it is* (a place):
     layer            "encoder.0"          residual (what leaves the layer)
     block            "decoder.1.cross"    everything attention computes, its inputs, its weights, its output, its norm;
                                           angle and pair: by how much rotary positions turn which two channels;
-                                          mask = pattern and padding and shift, where a mask has such parts
+                                          mask = pattern and padding and shift, where a mask has such parts;
+                                          sink: (head, query) where a model makes it from each token
     feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm; router and router_probabilities:
                                           each expert's weight for each token, 0 where not chosen, and before choosing
     ""               ""                   logits
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.head import TOLERANCE, TOLERANCES, Array, Head, Mask, softmax
+from models.head import TOLERANCE, TOLERANCES, Array, Head, Mask, frozen, softmax
 from models.parts import Block, GuidedHead, ModelCard, Token
 
 __all__ = [
@@ -182,7 +183,11 @@ class PositionalEncoding:
 
 @dataclass(frozen=True)
 class Trace:
-    """One run, frozen: what was read, what was computed, by which model. Picklable; knows nothing of torch."""
+    """One run, frozen: what was read, what was computed, by which model. Picklable; knows nothing of torch.
+
+    Its arrays are read-only. The weights and biases of the maps, and tables of positions, are those of the model as it
+    is now: where it is trained on, they show what it has learnt since.
+    """
 
     model: ModelCard
     text: str
@@ -210,9 +215,16 @@ class Trace:
     """Stream → (rows, columns) of its grid of patches."""
     windows: Mapping[str, NDArray[np.integer]] = field(default_factory=dict)
     """Block → (patch,) in the order of the image: patches with the same number lie in the same window and region."""
+    dropped: Mapping[Site, int] = field(default_factory=dict)
+    """Site → the bytes that it would take: what a long text's run left out to save memory; see `keep` of `record`."""
     gains: Mapping[tuple[str, int], float] = field(default_factory=dict)
     """(block, head) → what an edit multiplied the head's context by, where one did."""
     _heads: dict[tuple[str, int], Head] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for array in (*self.arrays.values(), *(each.values for each in self.positions)):
+            if isinstance(array, np.ndarray):
+                frozen(array)
 
     def block(self, name: str) -> Block:
         """The block of that name.
@@ -248,17 +260,14 @@ class Trace:
         """The array of a site at a place; `AXES[site]` names its axes.
 
         Raises:
-            KeyError: that site was not recorded at that place; the message lists where it was.
+            KeyError: that site was not recorded at that place; the message says where it was, or why not.
         """
         if site in DERIVED:
             heads = range(self.block(place).heads)
             return np.stack([getattr(self.head(place, head), site.value) for head in heads])
         if (site, place) not in self.arrays:
-            places = sorted(p for s, p in self.arrays if s == site)
-            raise KeyError(
-                f"{site.value} was not recorded at {place!r}; it was at: {', '.join(places) or 'no place'}"
-            )
-        return np.asarray(self.arrays[site, place])
+            raise KeyError(self._why_absent(site, place))
+        return frozen(np.asarray(self.arrays[site, place]))
 
     @property
     def nbytes(self) -> int:
@@ -272,6 +281,16 @@ class Trace:
     def logits(self) -> Array | None:
         """(position, vocabulary): what softmax turns into the probability of the next token; None without a head."""
         return self.arrays.get((Site.LOGITS, ""))
+
+    def _why_absent(self, site: Site, place: str) -> str:
+        if site in self.dropped:
+            size, tokens = self.dropped[site] / (1 << 20), max(map(len, self.tokens.values()), default=0)
+            return (
+                f"{site.value} was dropped to save memory: {size:.0f} MiB for {tokens} tokens; "
+                f"record(..., keep=[Site.{site.name}]) keeps it"
+            )
+        places = sorted(p for s, p in self.arrays if s == site)
+        return f"{site.value} was not recorded at {place!r}; it was at: {', '.join(places) or 'no place'}"
 
     def _head(self, block: Block, head: int) -> Head:
         if not 0 <= head < block.heads:
@@ -290,7 +309,7 @@ class Trace:
             query_unrotated=self._of_head(Site.QUERY_UNROTATED, block, head),
             key_unrotated=self._of_head(Site.KEY_UNROTATED, block, shared),
             softcap=block.softcap,
-            sink_score=None if sink is None else float(sink[head]),
+            sink_score=None if sink is None else sink[head] if np.ndim(sink) > 1 else float(sink[head]),
             forced_weights=self._of_head(Site.WEIGHTS, block, head),
             gain=self.gains.get((block.name, head), 1.0),
             tolerance=TOLERANCES.get(self.model.dtype, TOLERANCE),

@@ -145,11 +145,12 @@ def _allowed(part: Any, at: Selection) -> bool:
 def _sink(head: Head, at: Selection) -> Facts:
     if head.sink_score is None or head.sink is None:
         return {}
-    largest = max(float(head.masked_scores[at.query].max()), head.sink_score)
+    score = head.sink_at(at.query)
+    largest = max(float(head.masked_scores[at.query].max()), score)
     return {
-        "sink_score": head.sink_score,
+        "sink_score": score,
         "sink": float(head.sink[at.query]),
-        "sink_exponential": float(np.exp(head.sink_score - largest)),
+        "sink_exponential": float(np.exp(score - largest)),
     }
 
 

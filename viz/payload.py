@@ -90,7 +90,7 @@ def _modern(trace: Trace, block: str, one: Head) -> Iterator[tuple[str, NDArray]
         yield "unmasked", one.capped + one.bias
     if one.sink is not None and one.sink_score is not None:
         yield "sink", one.sink[:, None]
-        yield "sink_score", np.array([one.sink_score], np.float32)
+        yield "sink_score", np.atleast_1d(np.asarray(one.sink_score, np.float32))
 
 
 def stream(trace: Trace, name: str) -> bytes:

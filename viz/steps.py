@@ -170,7 +170,7 @@ def _vectors(head: Head, at: Selection) -> dict[str, Fact]:
 def _cell(head: Head, at: Selection) -> dict[str, Fact]:
     """The way of one cell from its score to its weight. `row_max` is the row's largest score, a sink's included."""
     row = head.masked_scores[at.query].astype(float)
-    sink = -np.inf if head.sink_score is None else head.sink_score
+    sink = head.sink_at(at.query)
     row_max = max(float(row.max()), sink)
     shift = 0.0 if np.isneginf(row_max) else row_max  # a row that may look nowhere stays −∞
     exponentials = np.exp(row - shift)

@@ -29,7 +29,7 @@ const dot = ({ head }, at) => ({ values: products(row(head.query, at.query), row
 /** @param {any} arrays @param {any} at @returns {Terms} */
 const exponentials = ({ head }, at) => {
   const masked = row(head.masked_scores, at.query);
-  const most = Math.max(...masked, head.sink_score?.data[0] ?? -Infinity);
+  const most = Math.max(...masked, head.sink_score?.data[at.query] ?? head.sink_score?.data[0] ?? -Infinity);
   return { values: Array.from(masked, (score) => (most > -Infinity ? Math.exp(score - most) : 0)), role: "score", chosen: at.key };
 };
 

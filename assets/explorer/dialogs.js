@@ -75,7 +75,7 @@ export class Dialogs {
     if (typeof value === "number") return value.toLocaleString("en");
     const words = Array.isArray(value) ? value : String(value).split(/,\s*/);
     if (!["kind", "positions", "routes"].includes(name)) return value;
-    return words.map((word) => { const id = `value_${word.replaceAll(/[-+]/g, "_")}`; return id in this.words.texts.ui ? this.words.ui(id) : word; }).join(" · ");
+    return words.map((word) => { const id = `value_${word.replaceAll(/[-+ ]/g, "_")}`; return id in this.words.texts.ui ? this.words.ui(id) : word; }).join(" · ");
   }
 
   /** Every word the model knows; a click puts it into the sentence. */

@@ -197,7 +197,7 @@ export function productAt(head, query, key, distance) {
 /** @param {import("./store.js").Bundle} head @param {import("./store.js").Selection} at */
 function softmax(head, at) {
   const masked = row(head.masked_scores, at.query);
-  const sink = head.sink_score ? head.sink_score.data[0] : -Infinity;
+  const sink = head.sink_score ? (head.sink_score.data[at.query] ?? head.sink_score.data[0]) : -Infinity;
   const rowMax = Math.max(sink, ...masked);
   const base = Number.isFinite(rowMax) ? rowMax : 0; // a row that may look nowhere stays −∞
   const exponentials = Array.from(masked, (score) => Math.exp(score - base));

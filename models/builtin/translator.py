@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ class Translator:
         inputs: Mapping[str, Any] | None = None,
         edits: Sequence[Edit] = (),
         image: object = None,
+        keep: Collection[Site] | None = None,  # noqa: ARG002 -- this model keeps every site as it is
     ) -> Trace:
         """One run. Without a target the decoder's own greedy translation is read back in one teacher-forced pass.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from models.huggingface.sites import Wanted
 from models.trace import Site
@@ -18,20 +18,27 @@ PRIORITY = (
 
 
 def affordable(
-    wanted: Sequence[Wanted], tokens: int, widths: Mapping[Site, int], d_model: int
-) -> tuple[Wanted, ...]:
-    """The sites that fit into memory for a text of so many tokens: each everywhere or nowhere.
+    wanted: Sequence[Wanted],
+    tokens: int,
+    widths: Mapping[Site, int],
+    d_model: int,
+    keep: Collection[Site] = (),
+) -> tuple[tuple[Wanted, ...], dict[Site, int]]:
+    """The sites that fit into memory for a text of so many tokens, each everywhere or nowhere, and those in `keep`.
 
-    What passes one module at one place is kept once, whatever sites it stands for.
+    What passes one module at one place is kept once, whatever sites it stands for. With it: the bytes of each site that
+    does not fit.
     """
-    total, chosen, kept = 0, set(), set()
+    total, dropped, kept = 0, {}, set()
     for site in PRIORITY:
         new = {_passing(want) for want in wanted if want.site is site} - kept
-        total += len(new) * tokens * widths.get(site, d_model) * 4
+        size = len(new) * tokens * widths.get(site, d_model) * 4
+        total += size
         if total <= MEMORY_LIMIT:
-            chosen.add(site)
             kept |= new
-    return tuple(want for want in wanted if want.site in chosen)
+        elif new and site not in keep:
+            dropped[site] = size
+    return tuple(want for want in wanted if want.site not in dropped), dropped
 
 
 def _passing(want: Wanted) -> tuple[str, str]:

@@ -85,7 +85,7 @@ def _captures(call: Call, path: str, number: int, split: Split) -> tuple[Capture
             padding=padding,
             bias=_item(bias, item),
             softcap=call.arguments.get("softcap"),
-            sink=None if sink is None else sink.flatten(),
+            sink=None if sink is None else _sink(sink, item),
             query_unrotated=_item(queries, item),
             key_unrotated=_item(keys, item),
             rotations=call.rotations,
@@ -96,6 +96,11 @@ def _captures(call: Call, path: str, number: int, split: Split) -> tuple[Capture
 
 def _item(tensor: Tensor | None, item: int) -> Tensor | None:
     return None if tensor is None else tensor[min(item, len(tensor) - 1)]
+
+
+def _sink(sink: Tensor, item: int) -> Tensor:
+    """(head,), the same for every query; or (head, query) where it is made from each query's token (Inkling 2)."""
+    return sink[min(item, len(sink) - 1), :, :, 0] if sink.ndim == 4 else sink.flatten()
 
 
 def _is_causal(call: Call) -> bool:

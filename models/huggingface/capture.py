@@ -38,7 +38,7 @@ class Capture:
     padding: Tensor | None = None  # bool, (at least k,): which keys are none
     bias: Tensor | None = None  # float, broadcastable to (head, q, k)
     softcap: float | None = None
-    sink: Tensor | None = None  # (head,): one more score per row, whose weight goes nowhere
+    sink: Tensor | None = None  # (head,) or (head, q): one more score per row, whose weight goes nowhere
     query_unrotated: Tensor | None = None  # (head, q, d)
     key_unrotated: Tensor | None = None  # (kv_head, k, d)
     route: Route = "interface"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+import torch
 from torch import nn
 
 from models.huggingface.assemble import Assembly
+from models.huggingface.capture import Capture
 from models.huggingface.device import first_device
 from models.huggingface.dummy import text_config
 from models.huggingface.places import Plan
@@ -23,8 +25,13 @@ def model_card(
     plan: Plan | None = None,
     seen: Assembly | None = None,
     positions: Sequence[PositionalEncoding] = (),
+    *,
+    bare: bool = False,
 ) -> ModelCard:
-    """The card: sizes as a dummy forward showed them, the rest from the parameters and the configuration."""
+    """The card: sizes as a dummy forward showed them, the rest from the parameters and the configuration.
+
+    `bare`: it is known that what enters says nothing of where a token stands.
+    """
     config, block = text_config(model), seen.blocks[0] if seen else None
     query = seen.arrays[Site.QUERY, block.name] if seen and block else None
     experts, chosen = _experts(seen)
@@ -38,7 +45,7 @@ def model_card(
         d_model=int(getattr(config, "hidden_size", 0) or 0),
         d_head=0 if query is None else query.shape[-1],
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        positions=_ways(seen, positions) if seen else "",
+        positions=_ways(seen, positions, bare) if seen else "",
         routes=tuple(dict.fromkeys(block.route for block in seen.blocks)) if seen else (),
         experts=experts,
         experts_chosen=chosen,
@@ -54,6 +61,12 @@ def model_card(
         without=without_attention(plan) if plan else (),
         revision=str(getattr(config, "_commit_hash", "") or ""),
     )
+
+
+def precision(model: Any, calls: Iterable[Sequence[Capture]]) -> str:
+    """The coarsest type of number in a run, which `torch.autocast`, or `model.to` after wrapping, may have changed."""
+    used = {one.context.dtype for call in calls for one in call} | {model.dtype}
+    return str(max(used, key=lambda dtype: torch.finfo(dtype).eps)).removeprefix("torch.")
 
 
 def memory(model: nn.Module) -> int:
@@ -95,13 +108,15 @@ def read_limit(model: Any) -> int:
     return max(limit - offset, 0)
 
 
-def _ways(seen: Assembly, positions: Sequence[PositionalEncoding]) -> str:
+def _ways(seen: Assembly, positions: Sequence[PositionalEncoding], bare: bool) -> str:
     """The kinds of positions; `none` too where some layers turn their queries and others do not."""
     kinds = list(dict.fromkeys(encoding.kind for encoding in positions))
     turned = {
         (Site.QUERY_UNROTATED, block.name) in seen.arrays for block in seen.blocks if block.kind == "self"
     }
-    return ", ".join(kinds if kinds and turned != {True, False} else [*kinds, "none"])
+    if not kinds:
+        return "none" if bare else "not found"
+    return ", ".join([*kinds, "none"] if turned == {True, False} else kinds)
 
 
 def _experts(seen: Assembly | None) -> tuple[int, int]:

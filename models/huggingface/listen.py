@@ -82,8 +82,14 @@ def run(
     return output, heard.take()
 
 
-def discover(model: nn.Module) -> tuple[Watch, Calls] | None:
-    """What a dummy forward shows of the model, every module observed; None where no dummy input runs.
+def run_whole(model: nn.Module, inputs: Mapping[str, Any], watch: Watch) -> tuple[Any, Calls]:
+    """The same with every module observed, and all attention followed."""
+    with observing_all(model):
+        return run(model, inputs, watch, None)
+
+
+def discover(model: nn.Module) -> tuple[dict[str, Any], Watch, Calls] | None:
+    """A dummy input and what it shows of the model; None where no dummy input runs.
 
     Raises:
         UnreadableAttention: its masks are no tensors.
@@ -92,8 +98,7 @@ def discover(model: nn.Module) -> tuple[Watch, Calls] | None:
         watch = Watch()
         try:
             settle(model, inputs)
-            with observing_all(model):
-                return watch, run(model, inputs, watch, None)[1]
+            return inputs, watch, run_whole(model, inputs, watch)[1]
         except UnreadableAttention:
             raise
         except Exception:  # noqa: BLE001 -- whatever foreign code raises on inputs that it did not expect

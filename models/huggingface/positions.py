@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from models.huggingface.assemble import Assembly, array
 from models.huggingface.entrances import Entrance, is_table
 from models.huggingface.interface import Passed
 from models.huggingface.once import per_model
+from models.huggingface.places import Plan
 from models.huggingface.windows import WindowGrid
 from models.trace import Block, PositionalEncoding, Site
 
@@ -59,6 +61,17 @@ def positions(
     for encoding in (encoding for way in ways for encoding in way):
         found.setdefault((encoding.kind, encoding.where), encoding)
     return tuple(found.values())
+
+
+def is_bare(model: nn.Module, plan: Plan, added: Iterable[Entrance]) -> bool:
+    """Whether each tower is known to read its tokens alone, and the model holds nothing that may be positions."""
+    named = chain(model.named_parameters(), model.named_buffers())
+    tokens = {one.tower for one in added if one.proved and one.site is Site.TOKEN_EMBEDDING}
+    return (
+        not position_modules(model)
+        and not any(is_table(path) for path, _ in named)
+        and tokens >= {*plan.towers}
+    )
 
 
 def _is_rotary(module: nn.Module) -> bool:

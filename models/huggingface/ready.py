@@ -123,5 +123,5 @@ def _of_encoder(value: Any) -> Any:
     from transformers.modeling_outputs import BaseModelOutput
 
     if isinstance(value, Tensor):
-        return BaseModelOutput(last_hidden_state=value)  # type: ignore[arg-type]
+        return BaseModelOutput(last_hidden_state=value)
     return BaseModelOutput(*value) if isinstance(value, list | tuple) else value

@@ -73,6 +73,7 @@ class Strip:
             key=_below([one.key for one in keyed]),
             value=_below([one.value for one in keyed]),
             context=_below([one.context for one in chosen]),
+            sink=_sinks([one.sink for one in chosen]),
             query_unrotated=_below_or_none([one.query_unrotated for one in chosen]),
             key_unrotated=_below_or_none([one.key_unrotated for one in keyed]),
             mask=grids.mask(chosen, self.firsts, self.cross),
@@ -234,6 +235,12 @@ def _columns(tensor: Tensor | None, columns: slice) -> Tensor | None:
     return None if tensor is None else tensor[:, columns].clone()
 
 
+def _sinks(sinks: Sequence[Tensor | None]) -> Tensor | None:
+    """The sink of every row, where each has its own."""
+    own = [sink for sink in sinks if sink is not None and sink.ndim == 2]
+    return _below(own) if own else sinks[0]
+
+
 def _cut(
     item: Capture, again: int, columns: slice, before: tuple[Tensor | None, Tensor | None], end: int
 ) -> Capture:
@@ -244,6 +251,7 @@ def _cut(
         key=item.key[:, columns].clone(),
         value=item.value[:, columns].clone(),
         context=item.context[:, again:].clone(),
+        sink=item.sink if item.sink is None or item.sink.ndim == 1 else item.sink[:, again:].clone(),
         query_unrotated=before[0],
         key_unrotated=before[1],
         mask=_grid(item.mask, again, end),

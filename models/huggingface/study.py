@@ -31,6 +31,8 @@ class Study:
     entrances: tuple[Entrance, ...] = ()
     projections: tuple[Projection, ...] = ()
     turns: Mapping[str, Turn] = field(default_factory=dict)
+    dropped: Mapping[Site, int] = field(default_factory=dict)
+    """Site → how many bytes it would take; what a run leaves out to save memory."""
 
     @property
     def paths(self) -> frozenset[str]:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from typing import Any, cast
+from typing import Any
 
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.edits import BUILT
-from models.errors import BadRequest, CannotGenerate, NoSoftmaxAttention, UnprovedSteps, UnsupportedEdit
+from models.errors import BadRequest, CannotGenerate, UnprovedSteps, UnsupportedEdit
 from models.generation import Generation, IsCancelled, Strategy
-from models.huggingface.assemble import Assembly, array, assembled, never_ahead
+from models.huggingface.assemble import Assembly, array, assembled
 from models.huggingface.bands import fill_global_maps, watch_bands
 from models.huggingface.budget import affordable
-from models.huggingface.card import layer_kinds, model_card, read_limit
+from models.huggingface.card import model_card, precision, read_limit
 from models.huggingface.generating import check_room, generation, write, written_tokens
 from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, check_readable, install
-from models.huggingface.listen import Calls, discover, run
+from models.huggingface.known import Known, Lessons
+from models.huggingface.listen import Calls, discover, run, run_whole
 from models.huggingface.observe import observe
 from models.huggingface.patches import (
     image_grid,
@@ -32,29 +32,19 @@ from models.huggingface.patches import (
     specials,
     window_regions,
 )
-from models.huggingface.places import Plan, plan
-from models.huggingface.positions import position_modules, positions
+from models.huggingface.patterns import parts_apart
+from models.huggingface.places import Plan
+from models.huggingface.positions import is_bare, position_modules, positions
 from models.huggingface.predictions import Predictions, named
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
 from models.huggingface.sparse import is_sparse, left_as_it_was, settle
 from models.huggingface.stitch import Stitch
-from models.huggingface.study import Study, fill, study
+from models.huggingface.study import Study, fill
 from models.huggingface.tokens import text_tokens
 from models.recorder import Edit
 from models.sampling import Writing
 from models.trace import PositionalEncoding, Site, Token, Trace
-
-
-@dataclass(frozen=True)
-class Known:
-    """What a first run taught: where attention is, which of it passes the interface by, and where the sites are."""
-
-    plan: Plan
-    traced: frozenset[str]
-    study: Study
-    tokens: int
-    """The longest stream of the first run: what an image always has."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +58,10 @@ class Run:
 
 
 class Wrapped:
-    """A Hugging Face model in memory. It is left as it is: same weights, same configuration, same fast attention."""
+    """A Hugging Face model in memory: same weights, same configuration, same fast attention as before.
+
+    It is put into evaluation mode, by `wrap` and again by every run, for a trace shows no dropout.
+    """
 
     def __init__(self, model: Any, tokenizer: Any = None, *, name: str = "", processor: Any = None) -> None:
         check_readable(model)
@@ -80,7 +73,7 @@ class Wrapped:
         self.name = name or model.config.name_or_path or type(model).__name__
         images = Images(model, processor or images)
         self.reader = Reader(self.name, model, self.tokenizer, read_limit(model), images)
-        self.known: Known | None = None
+        self.lessons = Lessons(model, self.name)
         self._paths = {module: path for path, module in model.named_modules()}
         self.card = model_card(model, self.name)
         with left_as_it_was(model):
@@ -88,22 +81,15 @@ class Wrapped:
             if shown is not None:
                 self._learn(*shown)
 
-    def _learn(self, watch: Watch, calls: Calls) -> Known:
-        """How this model computes attention, from a first run."""
-        captures = tuple(chain(*calls))
-        if not captures:
-            raise NoSoftmaxAttention(self.name, layer_kinds(self.model))
-        routes = {capture.module: capture.route for capture in captures}
-        places = plan(self.model, tuple(routes), never_ahead(captures), self._is_encoder_decoder)
-        found = study(self.model, places, watch.passed, calls)
-        traced = frozenset(path for path, route in routes.items() if route in {"tracer", "module"})
-        known = Known(places, traced, found, max(capture.query.shape[1] for capture in captures))
-        observe(self._modules(found))
-        assembly = self._assembled(watch, calls, known, {})
-        self.card = model_card(
-            self.model, self.name, places, assembly, self._positions(assembly, watch, known)
-        )
-        self.known = known
+    def _learn(self, inputs: Inputs, watch: Watch, calls: Calls) -> Known:
+        """How this model computes attention for inputs of this kind, from a run that was watched whole."""
+        known, grown = self.lessons.learn(inputs, watch, calls)
+        observe(self._modules(known.study))
+        if grown:
+            assembly = self._assembled(watch, calls, known, inputs)
+            found = self._positions(assembly, watch, known)
+            bare = is_bare(self.model, known.plan, known.study.entrances)
+            self.card = model_card(self.model, self.name, known.plan, assembly, found, bare=bare)
         return known
 
     def _modules(self, found: Study) -> frozenset[nn.Module]:
@@ -111,12 +97,15 @@ class Wrapped:
         modules = dict(self.model.named_modules())
         return frozenset((*(modules[path] for path in found.paths), *position_modules(self.model)))
 
-    def _affordable(self, known: Known, inputs: Inputs, more: int = 0) -> Study:
+    def _affordable(
+        self, known: Known, inputs: Inputs, more: int = 0, keep: Collection[Site] | None = None
+    ) -> Study:
         lengths = [value.shape[1] for name, value in inputs.items() if name.endswith("input_ids")]
         widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model}
         widths |= dict.fromkeys((Site.ROUTER, Site.ROUTER_PROBABILITIES), self.card.experts)
-        kept = affordable(known.study.wanted, max((*lengths, known.tokens)) + more, widths, self.card.d_model)
-        return replace(known.study, wanted=kept)
+        tokens = max((*lengths, known.tokens)) + more
+        kept, dropped = affordable(known.study.wanted, tokens, widths, self.card.d_model, keep or ())
+        return replace(known.study, wanted=kept, dropped=dropped)
 
     def _assembled(self, watch: Watch, calls: Calls, known: Known, inputs: Inputs) -> Assembly:
         grid = image_grid(self.model, inputs.get("pixel_values"))
@@ -139,8 +128,11 @@ class Wrapped:
         inputs: Mapping[str, Any] | None = None,
         edits: Sequence[Edit] = (),
         image: Picture | None = None,
+        keep: Collection[Site] | None = None,
     ) -> Trace:
         """One run. Without a target an encoder-decoder's own greedy output is read back in one teacher-forced pass.
+
+        For a long text some sites are left out to save memory (`Trace.dropped`), but none of those in `keep`.
 
         Raises:
             TextError: nothing to read, too long, no tokenizer.
@@ -148,6 +140,7 @@ class Wrapped:
             BadRequest: inputs that this model does not read, or a language, which these models do not choose.
             UnsupportedEdit: any edit.
         """
+        self.model.eval()
         self._check_language(language)
         if edits:
             raise UnsupportedEdit(edits[0], BUILT)
@@ -158,7 +151,8 @@ class Wrapped:
             streams["decoder"] = text_tokens(given["decoder_input_ids"][0].tolist(), self.tokenizer)
         if "use_cache" in self.reader.accepted:
             given["use_cache"] = False
-        return self._trace(text, given, streams, seen)
+        self._settle(given)
+        return self._told(text, given, streams, self._run(given, keep), seen)
 
     def check_length(self, text: str, limit: int) -> None:
         """Refuse a text of more than so many tokens, before anything is computed.
@@ -187,6 +181,7 @@ class Wrapped:
             BadRequest: inputs that this model does not read, or a language, which these models do not choose.
             TooManySteps: more than are written at once.
         """
+        self.model.eval()
         writing = Writing(strategy or Strategy(), cancelled)
         if not self.model.can_generate():
             raise CannotGenerate(self.name)
@@ -196,9 +191,9 @@ class Wrapped:
         given, tokens, seen = self.reader.read(prompt, inputs, None)
         check_room(given, steps, self.reader.limit, self._is_encoder_decoder)
         self._settle(given)
-        if self.known is None:
+        if self.lessons.of(given) is None:
             self.record(prompt, inputs=inputs)
-        known = cast(Known, self.known)
+        known = self.lessons.of(given) or self.lessons.all[-1]
         rows = writing.strategy.rows
         known = replace(known, study=self._affordable(known, given, steps * rows))
         watch = Watch(kept=self._modules(known.study))
@@ -217,8 +212,8 @@ class Wrapped:
         if is_sparse(self.model):
             settle(self.model, inputs)
             self._paths = {module: path for path, module in self.model.named_modules()}
-            if self.known is not None:
-                observe(self._modules(self.known.study))
+            for known in self.lessons.all:
+                observe(self._modules(known.study))
 
     def _check_language(self, language: str | None) -> None:
         if language is not None:
@@ -234,21 +229,24 @@ class Wrapped:
             return stream
         return next((tower for tower in plan.towers if tower not in {"vision", "audio"}), "encoder")
 
-    def _trace(
-        self, text: str, inputs: Inputs, streams: dict[str, tuple[Token, ...]], seen: Seen | None = None
-    ) -> Trace:
+    def _run(self, inputs: Inputs, keep: Collection[Site] | None) -> Run:
+        """One run; watched whole, and learnt from, where it is the first of its kind or shows something new."""
         check_readable(self.model)
-        self._settle(inputs)
-        watch = Watch()
-        if self.known is not None:
-            known = replace(self.known, study=self._affordable(self.known, inputs))
-            watch.kept = self._modules(known.study)
+        known = self.lessons.of(inputs)
+        if known is not None:
+            known = replace(known, study=self._affordable(known, inputs, keep=keep))
+            watch = Watch(kept=self._modules(known.study))
             output, calls = run(self.model, inputs, watch, known.traced)
-        else:
-            output, calls = run(self.model, inputs, watch, None)
-            known = self._learn(watch, calls)
-        shown = Run(known, watch, calls, getattr(output, "logits", None))
-        return self._told(text, inputs, streams, shown, seen)
+            if known.has_all(calls):
+                return Run(known, watch, calls, getattr(output, "logits", None))
+        with self.lessons.lock:
+            watch = Watch()
+            output, calls = run_whole(self.model, inputs, watch)
+            known = self._learn(inputs, watch, calls)
+        known = replace(known, study=self._affordable(known, inputs, keep=keep))
+        kept = self._modules(known.study)
+        watch.passed[:] = [one for one in watch.passed if one.module in kept]
+        return Run(known, watch, calls, getattr(output, "logits", None))
 
     def _told(
         self,
@@ -270,7 +268,7 @@ class Wrapped:
             logits = logits if rows else logits[:, None]
             assembly.arrays[Site.LOGITS, ""] = array(logits[0])
         return Trace(
-            model=self.card,
+            model=replace(self.card, dtype=precision(self.model, shown.calls)),
             text=text,
             tokens=tokens,
             blocks=tuple(assembly.blocks),
@@ -284,6 +282,7 @@ class Wrapped:
             cropped=bool(seen and seen.cropped),
             patches=grids,
             windows=window_regions(assembly, grids),
+            dropped=known.study.dropped,
         )
 
     def _tokens(

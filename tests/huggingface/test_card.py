@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import transformers
 from transformers import MambaConfig, MambaForCausalLM
 
 from models import errors
@@ -92,3 +93,23 @@ def test_the_memory_is_that_of_parameters_and_buffers():
     assert model.record(inputs={"input_ids": IDS}).model == model.card
     half = wrap(ZOO["gpt2"].build().to(torch.bfloat16))
     assert half.card.memory == model.card.memory // 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "positions"),
+    [
+        (
+            "CTRL",
+            {"vocab_size": 64, "n_embd": 32, "dff": 48, "n_layer": 2, "n_head": 4, "n_positions": 64},
+            "not found",
+        ),
+        ("IBert", SIZES, "not found"),
+        ("GPT2", {"vocab_size": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}, "learned"),
+    ],
+)
+def test_positions_that_were_not_found_are_not_said_to_be_none(kind, sizes, positions):
+    model = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**sizes))
+    wrapped = wrap(model)
+    found = {one.kind for one in wrapped.record(inputs={"input_ids": IDS}).positions}
+    assert wrapped.card.positions == (", ".join(found) or positions)
+    assert wrapped.card.positions == positions

@@ -79,14 +79,14 @@ def test_the_parts_add_up_to_the_residual(name):
 def test_the_norm_of_the_parts_is_the_residual(name):
     trace, (stream, path) = recorded(name), NORMED[name]
     with torch.no_grad():
-        normed = built(name).get_submodule(path)(torch.from_numpy(together(trace, stream))).numpy()
+        normed = built(name).get_submodule(path)(torch.tensor(together(trace, stream))).numpy()
     np.testing.assert_allclose(normed, trace.array(Site.RESIDUAL, stream), atol=1e-4)
 
 
 def test_a_norm_and_a_map_may_stand_before_the_first_layer():
     model, trace = built("albert"), recorded("albert")
     with torch.no_grad():
-        summed = torch.from_numpy(together(trace, "encoder"))
+        summed = torch.tensor(together(trace, "encoder"))
         entering = model.encoder.embedding_hidden_mapping_in(model.embeddings.LayerNorm(summed)).numpy()
     assert trace.array(Site.TOKEN_EMBEDDING, "encoder").shape == (IDS.shape[1], 16)
     np.testing.assert_allclose(entering, trace.array(Site.RESIDUAL, "encoder"), atol=1e-4)
@@ -154,7 +154,7 @@ def test_swins_patches_enter_through_a_norm(name):
     model = KINDS[name].build()
     trace = wrap(model).record(inputs=image())
     with torch.no_grad():
-        normed = model.embeddings.norm(torch.from_numpy(trace.array(Site.TOKEN_EMBEDDING, "encoder"))).numpy()
+        normed = model.embeddings.norm(torch.tensor(trace.array(Site.TOKEN_EMBEDDING, "encoder"))).numpy()
     np.testing.assert_allclose(normed, trace.array(Site.RESIDUAL, "encoder"), atol=1e-4)
 
 

@@ -6,6 +6,7 @@ import torch
 
 from models import errors, generate, wrap
 from models.generation import DISTRIBUTION_MEMORY, STEP_LIMIT, Strategy
+from models.huggingface.known import Lessons
 from models.trace import Site, softmax
 from tests.huggingface.test_stitch import prompt, wrapped
 from tests.huggingface.zoo import ZOO, built
@@ -167,9 +168,9 @@ def test_a_model_that_ends_is_not_asked_to_go_on():
 
 def test_a_model_whose_first_run_failed_is_learnt_by_running_it():
     model = wrap(built("gpt2"))
-    model.known = None
+    model.lessons = Lessons(model.model, model.name)
     written = generate(model, inputs=prompt("gpt2"), steps=3)
-    assert model.known is not None
+    assert model.lessons.all
     assert len(written.trace.blocks) == 2
 
 

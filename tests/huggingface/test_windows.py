@@ -92,7 +92,7 @@ def test_weights_are_those_that_eager_returns_by_window(kind, trace):
 def test_queries_stand_where_their_patches_are():
     model = KINDS["swin"].build()
     trace = wrap(model).record(inputs=image())
-    before = torch.from_numpy(trace.array(Site.RESIDUAL, "encoder.0"))
+    before = torch.tensor(trace.array(Site.RESIDUAL, "encoder.0"))
     layer = model.get_submodule(trace.blocks[1].module.rsplit(".attention", 1)[0])
     with torch.no_grad():
         queries = layer.attention.q_proj(layer.layernorm_before(before)).unflatten(1, (2, -1))

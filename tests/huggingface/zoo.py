@@ -13,7 +13,7 @@ logging.set_verbosity_error()
 
 IDS = torch.tensor([[7, 12, 3, 29, 18, 5, 41, 9, 22, 30]])
 TARGET = torch.tensor([[2, 17, 8, 33, 11, 26]])
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": 64,
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -24,8 +24,8 @@ SIZES = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-GROUPED = {**SIZES, "num_key_value_heads": 2, "head_dim": 8}
-IMAGE = {
+GROUPED: dict[str, Any] = {**SIZES, "num_key_value_heads": 2, "head_dim": 8}
+IMAGE: dict[str, Any] = {
     "image_size": 32,
     "patch_size": 8,
     "hidden_size": 32,
@@ -33,7 +33,7 @@ IMAGE = {
     "num_attention_heads": 4,
     "intermediate_size": 48,
 }
-PAIR = {
+PAIR: dict[str, Any] = {
     "vocab_size": 64,
     "d_model": 32,
     "encoder_layers": 2,
@@ -49,7 +49,7 @@ PAIR = {
     "max_position_embeddings": 64,
     "forced_eos_token_id": None,
 }
-T5 = {
+T5: dict[str, Any] = {
     "vocab_size": 64,
     "d_model": 32,
     "d_kv": 8,
@@ -60,7 +60,7 @@ T5 = {
     "eos_token_id": 1,
     "decoder_start_token_id": 0,
 }
-LATENT = {
+LATENT: dict[str, Any] = {
     **SIZES,
     "num_key_value_heads": 4,
     "q_lora_rank": 16,
@@ -75,7 +75,7 @@ LATENT = {
     "first_k_dense_replace": 1,
     "moe_intermediate_size": 16,
 }
-GPT2 = {
+GPT2: dict[str, Any] = {
     "vocab_size": 64,
     "n_embd": 32,
     "n_layer": 2,
@@ -84,10 +84,10 @@ GPT2 = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-ALIBI = {"vocab_size": 64, "hidden_size": 32}
-MPT = {"vocab_size": 64, "d_model": 32, "n_layers": 2, "n_heads": 4, "max_seq_len": 64}
-EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
-TWO_KINDS = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 4}
+ALIBI: dict[str, Any] = {"vocab_size": 64, "hidden_size": 32}
+MPT: dict[str, Any] = {"vocab_size": 64, "d_model": 32, "n_layers": 2, "n_heads": 4, "max_seq_len": 64}
+EXPERTS: dict[str, Any] = {"num_local_experts": 4, "num_experts_per_tok": 2}
+TWO_KINDS: dict[str, Any] = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 4}
 
 
 @dataclass(frozen=True)

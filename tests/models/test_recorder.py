@@ -29,7 +29,7 @@ def test_the_output_is_bit_equal_with_and_without_recording(trace, translator):
         with recording(Recorder()) as everything:
             heard = translator.transformer(source, target)
     assert torch.equal(silent, heard)
-    assert torch.equal(silent[0], torch.from_numpy(trace.array(Site.LOGITS)))
+    assert torch.equal(silent[0], torch.tensor(trace.array(Site.LOGITS)))
     assert len(everything.tensors) > 60
 
 

@@ -72,10 +72,11 @@ class Lessons:
             raise NoSoftmaxAttention(self._name, layer_kinds(self._model))
         shown: dict[str, Route] = {capture.module: capture.route for capture in captures}
         grown = not shown.keys() <= self._routes.keys()
-        routes = shown | {path: route for path, route in self._routes.items() if path not in shown}
+        routes: dict[str, Route] = {**self._routes, **shown}
         self._causal |= never_ahead(captures)
         if grown:
-            self._known, self._routes = {}, routes
+            self._known = {}
+            self._routes = routes
         places = plan(
             self._model, tuple(self._routes), self._causal, bool(self._model.config.is_encoder_decoder)
         )

@@ -27,6 +27,7 @@ def causal():
 def test_mask_and_bias_are_told_apart(low, size, seed):
     bias = torch.randn(LENGTH, LENGTH, generator=torch.Generator().manual_seed(seed)) * size
     allowed, found = mask_and_bias(bias + torch.zeros(LENGTH, LENGTH).masked_fill(~causal(), low))
+    assert allowed is not None
     assert torch.equal(allowed, causal())
     found = torch.zeros_like(bias) if found is None else found
     torch.testing.assert_close(found, bias * causal())
@@ -41,6 +42,8 @@ def test_slopes_that_reach_as_low_as_a_mask_are_a_bias(low):
     shut = slopes.clone()
     shut[:, :5] = low
     allowed, bias = mask_and_bias(shut)
+    assert allowed is not None
+    assert bias is not None
     assert allowed.sum() == slopes.numel() - 5
     assert torch.equal(bias[:, 5:], slopes[:, 5:])
 

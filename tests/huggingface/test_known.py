@@ -1,6 +1,7 @@
 """Other inputs reach other attention: nothing that runs is missing from a trace, in whatever order inputs come."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from models.trace import Site
 from tests.huggingface.zoo import GROUPED, IDS, IMAGE, PAIR, SIZES
 
 STATES = torch.randn(1, 7, 32, generator=torch.Generator().manual_seed(3))
-GPT2 = {"vocab_size": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
+GPT2: dict[str, Any] = {"vocab_size": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
 READERS = {
     "gpt2": lambda: transformers.GPT2LMHeadModel(transformers.GPT2Config(**GPT2, add_cross_attention=True)),
     "bert": lambda: transformers.BertLMHeadModel(
@@ -38,9 +39,8 @@ def errors(trace):
 def llava():
     vision = transformers.CLIPVisionConfig(**IMAGE)
     text = transformers.LlamaConfig(**GROUPED)
-    config = transformers.LlavaConfig(
-        vision_config=vision, text_config=text, image_token_id=60, vision_feature_layer=-1
-    )
+    settings: dict[str, Any] = {"image_token_id": 60, "vision_feature_layer": -1}
+    config = transformers.LlavaConfig(vision_config=vision, text_config=text, **settings)
     return transformers.LlavaForConditionalGeneration(config).eval()
 
 

@@ -1,5 +1,7 @@
 """Ready inputs: what a model takes simply works, and everything else is refused in words before it runs."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +60,8 @@ def test_what_an_encoder_gave_may_stand_for_its_text(name, wrapped):
     assert [block.name for block in trace.blocks] == [
         block.name for block in whole.blocks if block.query_stream == "decoder"
     ]
+    assert trace.logits is not None
+    assert whole.logits is not None
     np.testing.assert_allclose(trace.logits, whole.logits, atol=1e-5)
     assert all_proved(trace)
     forced = own.record(inputs={"encoder_outputs": wrapped(state), "decoder_input_ids": TARGET})
@@ -141,12 +145,13 @@ def pictured(images):
 @pytest.mark.parametrize("images", [1, 2])
 def test_images_beside_a_text_pass_as_their_model_wants_them(images):
     model, inputs = seeing(), pictured(images)
+    ready: Any = inputs
     with torch.no_grad():
         logits = model(**inputs).logits[0].numpy()
         places = model.model.get_rope_index(
-            inputs["input_ids"],
-            mm_token_type_ids=inputs["mm_token_type_ids"],
-            image_grid_thw=inputs["image_grid_thw"],
+            ready["input_ids"],
+            mm_token_type_ids=ready["mm_token_type_ids"],
+            image_grid_thw=ready["image_grid_thw"],
         )[0]
     assert places.shape == (3, 1, 8 * images)
     own = wrap(model)

@@ -32,6 +32,7 @@ def test_heads_with_a_sink_are_proved(shape, items):
     sink = torch.randn(shape, generator=torch.Generator().manual_seed(1)) * 2
     made = call(sink, items)
     for item, capture in enumerate(captured(Watch(calls=[made]), {})[0]):
+        assert capture.sink is not None
         for number in range(HEADS):
             scores = capture.sink[number].numpy()
             head = Head(

@@ -185,7 +185,7 @@ class Page {
       const [arrays, thumbnails, seen] = await Promise.all([this.arrays(manifest, selection), this.data.bundle(manifest.key, "thumbnails"), picture]);
       if (turn !== this.turn) return;
       const fresh = manifest.model.name !== this.store.state.run?.model.name && !asked.preset && asked.key === undefined;
-      if (fresh) Object.assign(selection, telling(manifest, arrays.head, selection, asked.query));
+      if (fresh) Object.assign(selection, telling(manifest, arrays.head, selection, asked.query === undefined ? undefined : selection.query));
       this.store.set({ notices: this.notes(manifest, [...wrong, ...moved]), hover: null, pinned: false, preset: asked.preset?.id ?? this.presetOf(request) });
       this.store.set({ run: manifest, request, selection, arrays, thumbnails, picture: seen });
     });

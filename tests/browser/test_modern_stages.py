@@ -64,16 +64,12 @@ def test_pointing_into_a_rotation_rewrites_its_digits(open_page: Open, folders: 
     at = {"block": "decoder.0.self", "head": 1, "query": 5, "key": 3, "channel": 1, "stage": "rotation"}
     microscope = open_page(urlencode({"model": folders["llama"], "text": TEXT} | at))
     before = microscope.lines()
-    box = microscope[".over"].bounding_box()
-    assert box
-    microscope.page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 30)
-    said = microscope[".figure .tip"].text_content() or ""
-    word, place = said.split("\n")[0].split(" · ")
-    tokens = [token.text for token in microscope.expected().trace.tokens["decoder"]]
-    query, channel = tokens.index(word.strip("“”")), int(place.split()[-1])
-    wanted = microscope.expected().moved("en", query=query, channel=channel)
+    cell = microscope.point("query", apart_from=(5, -1))
+    channel = int(cell.tip.split("\n")[0].split()[-1])
+    wanted = microscope.expected().moved("en", query=cell.query, channel=channel)
     shown = microscope.lines()
     assert shown != before
+    assert same(cell.tip.split("\n")[1].split()[-1], f"{wanted.facts['query_value']:.4f}".replace("-", "−"))
     assert shown.keys() == wanted.lines().keys()
     assert all(same(shown[id], line) for id, line in wanted.lines().items())
 

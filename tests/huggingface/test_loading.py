@@ -147,6 +147,8 @@ def test_texts_that_cannot_be_read_are_refused(tokenizer):
         model.record("  ")
     with pytest.raises(errors.TextTooLong, match="65 tokens; at most 64"):
         model.record("cat " * 65)
+    with pytest.raises(errors.TextTooLong, match="250 tokens; at most 64"):
+        model.check_length("cat " * 250, 200)
     with pytest.raises(errors.TextTooLong):
         model.record(inputs={"input_ids": [1] * 65})
     with pytest.raises(errors.TextTooLarge):

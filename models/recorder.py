@@ -7,13 +7,15 @@ says what it has just computed with `note`, and lets the run's edits act with `e
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
 from models.trace import Site
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -53,13 +55,18 @@ _recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 
 
 @contextmanager
-def recording(recorder: Recorder) -> Iterator[Recorder]:
-    """Within this block, in this thread or task, runs are recorded by `recorder`."""
-    token = _recorder.set(recorder)
+def within(variable: ContextVar[T | None], value: T) -> Iterator[T]:
+    """Within this block, in this thread or task, the variable has that value."""
+    token = variable.set(value)
     try:
-        yield recorder
+        yield value
     finally:
-        _recorder.reset(token)
+        variable.reset(token)
+
+
+def recording(recorder: Recorder) -> AbstractContextManager[Recorder]:
+    """Within this block, in this thread or task, runs are recorded by `recorder`."""
+    return within(_recorder, recorder)
 
 
 def note(site: Site, place: str, tensor: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from models.errors import UnreadableAttention
+from models.recorder import within
 
 Attention = Callable[..., tuple[Tensor, Tensor | None]]
 
@@ -107,14 +108,9 @@ def current() -> Watch | None:
     return _watch.get()
 
 
-@contextmanager
-def watching(watch: Watch) -> Iterator[Watch]:
+def watching(watch: Watch) -> AbstractContextManager[Watch]:
     """Within this block, in this thread or task, attention is recorded by `watch`."""
-    token = _watch.set(watch)
-    try:
-        yield watch
-    finally:
-        _watch.reset(token)
+    return within(_watch, watch)
 
 
 def install() -> None:

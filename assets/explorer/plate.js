@@ -73,12 +73,12 @@ export function drawPlate(context, plate, colors) {
   if (cw >= 34 && ch >= 16) drawValues(context, plate, colors);
 }
 
-/** Cells of a few pixels: one pixel each, enlarged; forbidden ones in plain grey. @param {CanvasRenderingContext2D} context @param {Placed} plate @param {import("./colors.js").Colors} colors */
+/** Cells of a few pixels: one pixel each, enlarged; forbidden ones in plain grey, allowed ones of a mask green. @param {CanvasRenderingContext2D} context @param {Placed} plate @param {import("./colors.js").Colors} colors */
 function drawFine(context, plate, colors) {
   const { x, y, cw, ch, rows, cols, role, limit } = plate;
   const image = new ImageData(cols, rows);
   const ramp = colors.bytes(role === "mask" ? "stream" : role);
-  const [closed, open, broken] = [colors.dark ? colors.palette.sunken : colors.palette.line, colors.palette.panel, colors.palette.bad].map(rgb);
+  const [closed, open, broken] = [colors.dark ? colors.palette.sunken : colors.palette.line, colors.palette.good, colors.palette.bad].map(rgb);
   for (let r = 0, to = 0; r < rows; r++) {
     for (let c = 0; c < cols; c++, to += 4) {
       const value = valueAt(plate, r, c);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,17 @@ from models.progress import Progress
 from models.trace import ModelCard
 
 CHECKPOINTS = Path(__file__).parents[1] / "assets" / "checkpoints"
+Model = Translator | Wrapped
+"""Anything that has a card, a tokenizer, and `record`."""
+
 BUILTIN = ("builtin/translator", "builtin/translator-plain")
 """Models in the box, in the order in which they are offered."""
 
-Model = Translator | Wrapped
-"""Anything that has a card, a tokenizer, and `record`."""
+OWN_CODE: Mapping[str, Callable[[str, Path], Model]] = {
+    "builtin/translator": Translator,
+    "builtin/translator-plain": Translator,
+}
+"""Those that are no transformers models, and the class of ours that each is."""
 
 _models: ModelCache[Model] = ModelCache(memory_budget, BUILTIN)
 
@@ -76,8 +82,10 @@ def _key(name: str, dtype: str | None) -> Key:
 
 
 def _fresh(name: str, dtype: str, progress: Progress | None) -> Model:
+    if name in OWN_CODE:
+        return OWN_CODE[name](name, CHECKPOINTS / name)
     if name in BUILTIN:
-        return Translator(name, CHECKPOINTS / name)
+        return load_pretrained(name, BUILTIN, place=CHECKPOINTS / name, progress=progress)
     if name.startswith("builtin/"):
         raise UnknownModel(name, BUILTIN)
     return load_pretrained(name, BUILTIN, dtype=dtype, progress=progress, make_room=_models.make_room)

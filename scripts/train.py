@@ -1,7 +1,8 @@
-"""Train the models in the box anew: `python scripts/train.py translator [--only guided|plain] [--steps N] [--seed N]`.
+"""Train the models in the box anew: `python scripts/train.py all`, or one: `python scripts/train.py gpt [--seed N]`.
 
-Two models, one core each: about five minutes on two free cores. Then the held-out figures of both are printed
-beside what is asked of them, and `assets/checkpoints/builtin/` holds the new models.
+Two models at a time, one core each, at most ten minutes a model. Each tells its loss, some held-out figures and the
+time left; Ctrl-C stops, and the same command goes on where it stopped. At the end all held-out figures are printed
+beside what is asked, and `assets/checkpoints/builtin/` holds the new models.
 """
 
 from __future__ import annotations
@@ -12,4 +13,4 @@ import _environment as environment
 
 if __name__ == "__main__":
     environment.prepare("requirements.txt")
-    environment.become("-m", "scripts._translators", *sys.argv[1:], OMP_NUM_THREADS="1")
+    environment.become("-m", "scripts._training", *sys.argv[1:], OMP_NUM_THREADS="1")

@@ -64,6 +64,7 @@ def load_pretrained(
     name: str,
     offered: Sequence[str] = (),
     *,
+    place: Path | None = None,
     dtype: str | None = None,
     progress: Progress | None = None,
     make_room: Callable[[int], None] = lambda _: None,
@@ -73,6 +74,7 @@ def load_pretrained(
     Args:
         name: the folder or id.
         offered: the names to suggest instead.
+        place: the folder of a model in the box, whose name is no folder.
         dtype: what it computes in, one of `DTYPES`; float32 if not given.
         progress: is told how far it is, and may stop it.
         make_room: is told how many bytes the weights will take, before they are read.
@@ -84,7 +86,7 @@ def load_pretrained(
     """
     dtype, progress = checked_dtype(dtype), progress or Progress()
     progress.enter("checking")
-    folder = Path(name).expanduser()
+    folder = place or Path(name).expanduser()
     if not folder.is_dir() and not HUB_ID.fullmatch(name):
         raise UnknownModel(name, offered)
     try:

@@ -1,0 +1,8 @@
+"""The courses by the name that `scripts/train.py` takes."""
+
+from __future__ import annotations
+
+from models.family.course import Course
+
+COURSES: dict[str, type[Course]] = {}
+"""In the order in which they are trained."""

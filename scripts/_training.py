@@ -1,0 +1,177 @@
+"""Trains, measures and saves the models in the box; started by `train.py` in the project's own environment."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from models.family.course import Course, Figures
+from models.family.courses import COURSES
+from models.family.trainer import Progress, Training
+
+ROOT = Path(__file__).resolve().parent.parent
+CHECKPOINTS = ROOT / "assets" / "checkpoints"
+STATES = ROOT / ".training"
+AT_ONCE = 2
+"""So many models train at the same time, each on one core."""
+HELD_OUT_SEED = 1_000_003
+"""Added to the seed of training: held-out data are drawn anew."""
+STOPPED = 130
+"""The exit code of a run that was interrupted."""
+
+
+def main() -> int:
+    """Train one model here, or several in processes of their own."""
+    chosen = arguments()
+    if chosen.model == "all":
+        return train_all([word for word in sys.argv[1:] if word != "all"], chosen.into)
+    recipe = COURSES[chosen.model].usual
+    recipe = replace(recipe, **{k: v for k in ("steps", "seed") if (v := getattr(chosen, k)) is not None})
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return make(chosen.model, COURSES[chosen.model](recipe), chosen.into, fresh=chosen.fresh)
+    except KeyboardInterrupt:
+        print(f"{chosen.model}: stopped; the same command goes on from here", flush=True)
+        return STOPPED
+
+
+def arguments() -> argparse.Namespace:
+    """What the person asks for."""
+    parser = argparse.ArgumentParser(prog="python scripts/train.py")
+    parser.add_argument("model", choices=["all", *COURSES])
+    parser.add_argument("--steps", type=int, help="fewer steps train faster and worse")
+    parser.add_argument("--seed", type=int, help="of the data and of the weights")
+    parser.add_argument("--fresh", action="store_true", help="begin anew, even where training was stopped")
+    parser.add_argument("--into", type=Path, default=CHECKPOINTS, help="the folder to hold builtin/NAME")
+    return parser.parse_args()
+
+
+def train_all(options: Sequence[str], into: Path) -> int:
+    """Every model, two at a time; the first that fails stops the rest."""
+    waiting, running, started = list(COURSES), dict[str, subprocess.Popen](), time.monotonic()
+    try:
+        while waiting or running:
+            while waiting and len(running) < AT_ONCE:
+                name = waiting.pop(0)
+                command = [sys.executable, "-m", "scripts._training", name, *options]
+                running[name] = subprocess.Popen(command, cwd=ROOT)
+            time.sleep(0.2)
+            for name, process in list(running.items()):
+                if process.poll() is not None:
+                    del running[name]
+                    if process.returncode:
+                        return process.returncode
+    except KeyboardInterrupt:
+        return STOPPED  # the processes hear it too, and save what they have
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.wait()
+    print(f"all models in {time.monotonic() - started:.0f} s, in {into}")
+    return 0
+
+
+def make(name: str, course: Course, into: Path, *, fresh: bool) -> int:
+    """Train a model, or go on training it; save it and measure what was saved."""
+    torch.set_num_threads(1)
+    state = STATES / f"{name}.pt"
+    if fresh:
+        state.unlink(missing_ok=True)
+    training = Training(course, state)
+    if training.step:
+        print(f"{name:18} goes on from step {training.step}", flush=True)
+    for progress in training.run():
+        print(line(name, progress), flush=True)
+    folder = into / course.name
+    folder.mkdir(parents=True, exist_ok=True)
+    course.save(training.model, folder)
+    found = course.figures(folder, course.recipe.seed + HELD_OUT_SEED)
+    write_figures(folder, course, found, training)
+    print_figures(name, course, found)
+    state.unlink(missing_ok=True)
+    return 1 if course.missed(found) else 0
+
+
+def line(name: str, progress: Progress) -> str:
+    """One line of progress."""
+    glance = "  ".join(f"{figure} {value:.2f}" for figure, value in progress.glance.items())
+    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    far = f"step {progress.step:5}/{progress.steps}  loss {progress.loss:7.4f}"
+    return f"{name:18} {far}  {glance}  {minutes}:{seconds:02} left"
+
+
+def write_figures(folder: Path, course: Course, found: Figures, training: Training) -> None:
+    """figures.json and the model card beside the weights."""
+    count = sum(parameter.numel() for parameter in training.model.parameters())
+    facts = {
+        "steps": course.recipe.steps,
+        "seed": course.recipe.seed,
+        "held_out_seed": course.recipe.seed + HELD_OUT_SEED,
+        "cpu_seconds": round(training.seconds),
+        "parameters": count,
+    }
+    content = {
+        "figures": {name: {"value": round(value, 4), "n": n} for name, (value, n) in found.items()},
+        "training": facts,
+    }
+    (folder / "figures.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card(course, found, facts), encoding="utf-8")
+
+
+def card(course: Course, found: Figures, facts: Mapping[str, int]) -> str:
+    """The model card."""
+    sizes = {**course.sizes(), "parameters": f"{facts['parameters']:,}, stored in half precision"}
+    rows = [f"| {name} | {value:.3f} | {n} | {_asked(course, name)} |" for name, (value, n) in found.items()]
+    short = course.name.split("/")[-1]
+    return "\n".join(
+        [
+            f"# {course.name}",
+            "",
+            course.about.strip(),
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {what} | {much} |" for what, much in sizes.items()),
+            "",
+            "## Held-out figures",
+            "",
+            f"Measured on the weights as stored, on data drawn with another seed ({facts['held_out_seed']}).",
+            "",
+            "| figure | value | n | asked |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "## Make it again",
+            "",
+            f"`python scripts/train.py {short}`: {facts['steps']} steps with seed {facts['seed']}, "
+            f"{facts['cpu_seconds']} s of one core. Nothing is downloaded.",
+            "",
+        ]
+    )
+
+
+def print_figures(name: str, course: Course, found: Figures) -> None:
+    """Every held-out figure beside what is asked."""
+    for figure, (value, n) in found.items():
+        print(f"{name:18} {figure:32}{n:6}{value:9.3f}  {_asked(course, figure)}")
+    for missed in course.missed(found):
+        print(f"{name:18} MISSED {missed}")
+
+
+def _asked(course: Course, figure: str) -> str:
+    least, most = course.asked_of(figure), course.at_most(figure)
+    return f"≥ {least:g}" if least is not None else f"≤ {most:g}" if most is not None else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,11 +10,14 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
     projection      one head's inputs and W_Q W_K W_V with their biases
     mask            the parts of a block's mask
     router          weight and probability of each expert for each token, in a block's layer
+    output          the best columns of one row of logits: ids logits exponentials probabilities, `totals` (sum of all
+                    exponentials, how many columns, probability of those not shown), `names` as JSON; and next_sentence
     picture         what the model saw (height, width, 3), and the window that each patch belongs to
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -22,6 +25,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from models.trace import Head, Site, Trace
+from viz import outputs
 
 THUMBNAIL = 64
 """The most rows and columns of a thumbnail; larger heads are pooled: each cell is the largest weight it stands for."""
@@ -132,6 +136,24 @@ def router(trace: Trace, block: str) -> bytes:
     place = f"{trace.block(block).name.rsplit('.', 1)[0]}.mlp"
     sites = (Site.ROUTER, Site.ROUTER_PROBABILITIES)
     return _bundle({site.value: trace.array(site, place) for site in sites if (site, place) in trace.arrays})
+
+
+def output(trace: Trace, row: int) -> bytes:
+    """What one row of logits says, and whether sentence B follows sentence A."""
+    arrays: dict[str, NDArray] = {"row": np.array([row], np.float32)}
+    if len(trace.names):
+        one = outputs.output(trace, row)
+        names = json.dumps([token.text for token in one.tokens], ensure_ascii=False)
+        arrays |= {
+            "ids": one.ids.astype(np.float32),
+            "logits": one.logits,
+            "exponentials": one.exponentials,
+            "probabilities": one.probabilities,
+            "totals": np.array([one.total, one.size, one.rest], np.float32),
+            "names": np.frombuffer(names.encode(), np.uint8),
+        }
+    logits = outputs.follows(trace)
+    return _bundle(arrays if logits is None else arrays | {"next_sentence": logits})
 
 
 def picture(trace: Trace) -> bytes:

@@ -72,7 +72,7 @@ class Page {
       lang: ["zh", "en"].includes(asked.lang) ? asked.lang : kept.lang ?? (chinese ? "zh" : "en"),
       theme: kept.theme ?? (dark ? "dark" : "light"), textSize: SIZES.includes(kept.textSize) ? kept.textSize : 1,
       request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null },
-      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, stage: "softmax", depth: "words" },
+      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, stage: "softmax", depth: "words" },
     });
     this.words = new Words(config.texts, this.store);
   }
@@ -235,22 +235,27 @@ class Page {
 
   /** Everything that the selection's figure needs. @param {any} run @param {import("./store.js").Selection} selection */
   async arrays(run, selection) {
-    const { block, head } = selection;
     const paths = this.paths(run, selection);
     const model = { model: run.model.name, dtype: run.model.dtype };
     const bundles = await Promise.all(Object.values(paths).map((path) => this.models?.again(model, () => this.data.bundle(run.key, path))));
     const found = Object.fromEntries(Object.keys(paths).map((name, i) => [name, bundles[i]]));
     const { standsFor } = this.store.state.config;
     for (const [name, other] of Object.entries(standsFor)) found.head[name] ??= found.head[/** @type {string} */ (other)];
-    return { ...found, of: `${run.key} ${block} ${head}` };
+    return { ...found, of: this.place(run, selection) };
+  }
+
+  /** What the arrays here belong to: a head, and a row where a stage needs one row alone. @param {any} run @param {any} selection */
+  place(run, selection) {
+    const { block, head, query } = selection;
+    return [run.key, block, head, "output" in this.paths(run, selection) ? query : ""].join(" ");
   }
 
   /** Where the bundles are that the stage in view shows. @param {any} run @param {any} selection @returns {Record<string, string>} */
-  paths(run, { block, head, stage }) {
+  paths(run, { block, head, query, stage }) {
     const { queryStream, stages } = run.blocks.find((/** @type {any} */ each) => each.name === block);
-    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}` };
+    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, output: `output/${query}` };
     const shown = this.store.state.config.stages.find((/** @type {any} */ each) => each.id === stage);
-    const needed = new Set(["head", ...shown.plates.map((/** @type {any} */ plate) => plate.bundle)]);
+    const needed = new Set(["head", ...shown.plates.map((/** @type {any} */ plate) => plate.bundle), ...shown.bundles]);
     const small = run.tokens[queryStream].length * run.model.d_model < SMALL;
     if (small && "embedding" in stages) needed.add("stream"); // for the little pictures of the stages
     return Object.fromEntries(Object.entries(all).filter(([name]) => needed.has(name)));
@@ -260,16 +265,16 @@ class Page {
   load() {
     const { run, selection, arrays } = this.store.state;
     if (!run) return;
-    const { block, head, stage } = selection;
+    const { block, stage } = selection;
     const entry = run.blocks.find((/** @type {any} */ each) => each.name === block);
     if (!(stage in entry.stages)) return this.store.select({ stage: stageOf(stage, entry, this.store.state.config) });
-    const needed = `${run.key} ${block} ${head}`;
+    const needed = this.place(run, selection);
     if (arrays.of === needed && Object.keys(this.paths(run, selection)).every((name) => name in arrays)) return;
     if (arrays.of && arrays.of !== needed) Object.assign(this.store.state, { arrays: {} });
     this.tried(async () => {
       const loaded = await this.arrays(run, selection);
       const now = this.store.state;
-      if (now.run === run && now.selection.block === block && now.selection.head === head) this.store.set({ arrays: { ...(now.arrays.of === needed ? now.arrays : {}), ...loaded } });
+      if (now.run === run && this.place(run, now.selection) === needed) this.store.set({ arrays: { ...(now.arrays.of === needed ? now.arrays : {}), ...loaded } });
     });
   }
 

@@ -67,7 +67,9 @@ def _cut(tokenizer: Any, parts: Sequence[Sentence], segments: bool) -> Inputs:
     """One sentence or two as ids of a batch of one; offsets count in the whole text."""
     fast = bool(getattr(tokenizer, "is_fast", False))
     asked = {"return_token_type_ids": True} if segments else {}
-    read = tokenizer(*(part.text for part in parts), return_tensors="pt", return_offsets_mapping=fast, **asked)
+    read = tokenizer(
+        *(part.text for part in parts), return_tensors="pt", return_offsets_mapping=fast, **asked
+    )
     found = dict(read)
     if fast:
         for place, sentence in enumerate(read.sequence_ids(0)):

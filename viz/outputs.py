@@ -18,6 +18,9 @@ from viz.selection import Fact, Selection
 SHOWN = 10
 """How many columns are shown one by one."""
 
+ROWS = 64
+"""How many rows are fetched at once."""
+
 
 @dataclass(frozen=True)
 class Output:
@@ -57,7 +60,8 @@ def output(trace: Trace, row: int) -> Output:
     if row >= len(trace.logits):
         raise IndexError(f"no row {row}; there are {len(trace.logits)} rows of logits")
     logits = np.asarray(trace.logits[row], np.float32)
-    best = np.argsort(-logits, kind="stable")[:SHOWN]
+    best = np.argpartition(-logits, min(SHOWN, len(logits)) - 1)[:SHOWN]
+    best = best[np.lexsort((best, -logits[best]))]
     exponentials = np.exp(logits - logits[best[0]])
     total = exponentials.sum()
     others = np.delete(exponentials, best)

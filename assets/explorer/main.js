@@ -11,6 +11,7 @@ import { Explanation } from "./explain.js";
 import { ranked, row } from "./facts.js";
 import { Figure } from "./figure.js";
 import { Heads } from "./heads.js";
+import { ROWS } from "./likely.js";
 import { Bars, Lines } from "./lines.js";
 import { Models } from "./models.js";
 import { Sentence } from "./sentence.js";
@@ -244,16 +245,15 @@ class Page {
     return { ...found, of: this.place(run, selection) };
   }
 
-  /** What the arrays here belong to: a head, and a row where a stage needs one row alone. @param {any} run @param {any} selection */
+  /** What the arrays here belong to: a head, and where a stage needs them the outputs of some rows. @param {any} run @param {any} selection */
   place(run, selection) {
-    const { block, head, query } = selection;
-    return [run.key, block, head, "output" in this.paths(run, selection) ? query : ""].join(" ");
+    return [run.key, selection.block, selection.head, this.paths(run, selection).output].join(" ");
   }
 
   /** Where the bundles are that the stage in view shows. @param {any} run @param {any} selection @returns {Record<string, string>} */
   paths(run, { block, head, query, stage }) {
     const { queryStream, stages } = run.blocks.find((/** @type {any} */ each) => each.name === block);
-    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, output: `output/${query}` };
+    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, output: `output/${run.predicting ? Math.floor(query / ROWS) : 0}` };
     const shown = this.store.state.config.stages.find((/** @type {any} */ each) => each.id === stage);
     const needed = new Set(["head", ...shown.plates.map((/** @type {any} */ plate) => plate.bundle), ...shown.bundles]);
     const small = run.tokens[queryStream].length * run.model.d_model < SMALL;

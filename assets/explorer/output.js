@@ -2,7 +2,7 @@
 /** What the row in view ends in: its most probable outputs as bars with their logits, the rest summed. */
 
 import { h } from "./dom.js";
-import { followFacts, namesOf } from "./likely.js";
+import { followFacts, outputOf } from "./likely.js";
 import { isMask } from "./readings.js";
 import { formatted } from "./words.js";
 
@@ -20,14 +20,13 @@ export function outputPanel(store, words) {
 
 /** @param {Store} store @param {Words} words @param {import("./store.js").Bundle} output */
 function rowPanel(store, words, output) {
-  const [, size, rest] = output.totals.data;
   const { query, choice } = store.state.selection;
   const token = store.tokens(store.block.queryStream)[query];
   const told = store.told("output");
   const question = QUESTIONS[told] ?? (isMask(token) ? "output_masked" : "output_visible");
-  const names = namesOf(output);
+  const { names, probabilities, logits, size, rest } = outputOf(output, query);
   const bars = names.map((name, i) => bar({
-    name, probability: output.probabilities.data[i], logit: output.logits.data[i], chosen: i === Math.min(choice, names.length - 1), choose: () => store.select({ choice: i }),
+    name, probability: probabilities[i], logit: logits[i], chosen: i === Math.min(choice, names.length - 1), choose: () => store.select({ choice: i }),
   }));
   const others = size - names.length;
   if (others > 0) bars.push(bar({ name: words.ui("output_rest", { count: others }), probability: rest, quiet: true }));

@@ -10,7 +10,7 @@ from safetensors.numpy import load
 
 from models import Site
 from tests.viz import tiny
-from viz import payload
+from viz import outputs, payload
 from viz.outputs import SHOWN, facts, output
 from viz.selection import Selection
 from viz.walk import stages_of
@@ -97,20 +97,26 @@ def test_the_next_sentence_is_that_of_the_model_and_leaves_the_words_alone():
     assert stages_of(trace, trace.blocks[0])["next_sentence"] == "next_sentence"
 
 
-def test_a_bundle_holds_one_row_and_never_the_vocabulary():
+@pytest.mark.parametrize("page", [0, 1, 2])
+def test_a_bundle_holds_the_best_of_some_rows_and_never_the_vocabulary(monkeypatch, page):
+    monkeypatch.setattr(outputs, "ROWS", 3)
     trace = tiny.trace_of("pretraining")
-    arrays = load(payload.output(trace, 3))
-    one = output(trace, 3)
-    assert max(array.size for name, array in arrays.items() if name != "names") <= SHOWN
-    np.testing.assert_array_equal(arrays["probabilities"], one.probabilities)
-    assert arrays["totals"].tolist() == pytest.approx([one.total, one.size, one.rest])
-    assert json.loads(arrays["names"].tobytes()) == [token.text for token in one.tokens]
+    arrays = load(payload.output(trace, page))
+    rows = list(range(page * 3, min(page * 3 + 3, len(trace.tokens["encoder"]))))
+    assert arrays["first"].tolist() == rows[:1]
+    assert arrays["probabilities"].shape == (len(rows), SHOWN)
+    for place, row in enumerate(rows):
+        one = output(trace, row)
+        np.testing.assert_array_equal(arrays["probabilities"][place], one.probabilities)
+        np.testing.assert_array_equal(arrays["ids"][place], one.ids)
+        assert arrays["totals"][place].tolist() == pytest.approx([one.total, one.size, one.rest])
+        assert json.loads(arrays["names"].tobytes())[place] == [token.text for token in one.tokens]
     np.testing.assert_array_equal(arrays["next_sentence"], trace.array(Site.NEXT_SENTENCE))
 
 
 def test_a_row_that_is_not_there_is_refused():
     trace = tiny.trace_of("gpt2")
-    with pytest.raises(IndexError, match="no row 99"):
+    with pytest.raises(IndexError, match="no row 6336"):
         payload.output(trace, 99)
     with pytest.raises(KeyError, match="no logits"):
         output(tiny.trace_of("electra"), 0)

@@ -259,7 +259,9 @@ async def config(request: HTTPRequest) -> Response:  # noqa: ARG001
 @asked
 async def vocabulary(request: HTTPRequest) -> dict:
     """The words that a built-in model knows, by language."""
-    return dict(await run_in_threadpool(catalog.vocabulary, request.query_params.get("model", models.BUILTIN[0])))
+    return dict(
+        await run_in_threadpool(catalog.vocabulary, request.query_params.get("model", models.BUILTIN[0]))
+    )
 
 
 @asked

@@ -57,7 +57,7 @@ class Block:
 
 
 TARGETS = ("alignment", "antecedent", "object")
-"""What a head may be trained to look at: the source word that is translated; whom *it* means; the object in an image."""
+"""What a head may be trained to look at: the source word it translates; whom *it* means; the object in an image."""
 
 
 @dataclass(frozen=True)

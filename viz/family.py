@@ -1,7 +1,7 @@
 """The models in the box as people meet them.
 
-    family.toml     groups, lessons, models, and what their held-out figures are called
-    presets.toml    ready examples, each of one model
+family.toml     groups, lessons, models, and what their held-out figures are called
+presets.toml    ready examples, each of one model
 """
 
 from __future__ import annotations
@@ -32,10 +32,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class MemberWords:
-    """A model in one language.
-
-    `title` names it, `reads` says what it takes, `line` what it is and what it learned, `idea` what the lesson shows with it.
-    """
+    """A model in one language: what it is called, what it reads, what it is and learned, and what its lesson shows."""
 
     title: str
     reads: str
@@ -118,7 +115,9 @@ class Family:
     def faults(self) -> Iterator[str]:
         """What is there twice, and what a model names that is not there."""
         places = [place for place, _ in self.tables()]
-        yield from (f"family.{place}: there are two" for place in sorted(set(places)) if places.count(place) > 1)
+        yield from (
+            f"family.{place}: there are two" for place in sorted(set(places)) if places.count(place) > 1
+        )
         groups, lessons = {each.id for each in self.group}, {each.number for each in self.lesson}
         for each in self.model:
             if each.group not in groups:

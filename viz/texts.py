@@ -255,10 +255,14 @@ def _stages(folder: Path) -> dict[str, Any]:
 
 def _family(path: Path) -> Family:
     tables = _toml(path)
-    return Family(**{
-        part.name: _list(get_args(get_type_hints(Family)[part.name])[0], f"family.{part.name}", tables[part.name])
-        for part in dataclasses.fields(Family)
-    })
+    return Family(
+        **{
+            part.name: _list(
+                get_args(get_type_hints(Family)[part.name])[0], f"family.{part.name}", tables[part.name]
+            )
+            for part in dataclasses.fields(Family)
+        }
+    )
 
 
 def _toml(path: Path) -> dict[str, Any]:

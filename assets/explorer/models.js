@@ -126,11 +126,11 @@ export class Models {
       field, dtype, h("button", { type: "submit", class: "run" }, words.ui("open")));
     const state = h("p", { class: known.network ? "hint" : "notice" }, words.ui(known.network ? "open_network" : "open_no_network", { endpoint: known.endpoint, limit: known.limit }));
     const families = [...new Set(known.suggested.map((/** @type {any} */ each) => each.family))];
-    return [h("p", {}, words.ui(known.folders ? "open_hint" : "open_hint_hub")), form, state, ...families.map((family) => this.family(/** @type {string} */ (family), known, start))];
+    return [h("p", {}, words.ui(known.folders ? "open_hint" : "open_hint_hub")), form, state, ...families.map((family) => this.suggestions(/** @type {string} */ (family), known, start))];
   }
 
   /** @param {string} family @param {any} known @param {(name: string) => void} start */
-  family(family, known, start) {
+  suggestions(family, known, start) {
     const buttons = known.suggested.filter((/** @type {any} */ each) => each.family === family).map((/** @type {any} */ each) => h("button", {
       type: "button", class: "chip", disabled: !known.network && !each.local, title: !known.network && !each.local ? this.words.ui("open_unreachable") : each.id,
       dataset: { suggested: each.id }, on: { click: () => start(each.id) },

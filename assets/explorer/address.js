@@ -1,7 +1,7 @@
 // @ts-check
 /** The page's address: everything in view is in it, and opening it restores exactly that. */
 
-const TEXTS = ["model", "dtype", "text", "target", "to", "image", "lang", "block", "stage", "depth"];
+const TEXTS = ["model", "dtype", "text", "target", "to", "image", "reading", "lang", "block", "stage", "depth"];
 const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert", "choice"];
 
 /** How many of a row's outputs are shown one by one (viz/outputs.py). */

@@ -1,4 +1,4 @@
-"""The ready examples: complete, each model opens on one of its own, and what they point at is there when they are run."""
+"""The ready examples: complete, each model opens on one of its own, and what they point at is there in a run."""
 
 from functools import cache
 

@@ -280,6 +280,8 @@ ROUTES = [
     Route(f"/{BASE}/trace/{{key}}/picture", bundle(payload.picture)),
     Route(f"/{BASE}/trace/{{key}}/stream/{{name}}", bundle(payload.stream)),
     Route(f"/{BASE}/trace/{{key}}/router/{{block}}", bundle(payload.router)),
+    Route(f"/{BASE}/trace/{{key}}/norm/{{block}}", bundle(payload.norm)),
+    Route(f"/{BASE}/trace/{{key}}/mlp/{{block}}", bundle(payload.mlp)),
     Route(f"/{BASE}/trace/{{key}}/output/{{page:int}}", bundle(payload.output)),
     Route(f"/{BASE}/trace/{{key}}/mask/{{block}}/{{head:int}}", bundle(payload.mask)),
     Route(f"/{BASE}/trace/{{key}}/head/{{block}}/{{head:int}}", bundle(payload.head)),

@@ -12,6 +12,8 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
     router          weight and probability of each expert for each token, in a block's layer
     output          the best columns of some rows of logits: ids logits exponentials probabilities, `totals` (sum of all
                     exponentials, how many columns, probability of those not shown), `names` as JSON; and next_sentence
+    norm            what a block's norm received and gave, its γ, β and ε
+    mlp             the feed-forward network after a block, at most `feedforward.SHOWN` of its hidden channels
     picture         what the model saw (height, width, 3), and the window that each patch belongs to
 """
 
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from models.trace import Head, Site, Trace
-from viz import outputs
+from viz import feedforward, norms, outputs
 
 THUMBNAIL = 64
 """The most rows and columns of a thumbnail; larger heads are pooled: each cell is the largest weight it stands for."""
@@ -164,6 +166,16 @@ def _outputs(rows: Sequence[outputs.Output]) -> dict[str, NDArray]:
         "totals": np.array([(row.total, row.size, row.rest) for row in rows], np.float32),
         "names": np.frombuffer(names.encode(), np.uint8),
     }
+
+
+def norm(trace: Trace, block: str) -> bytes:
+    """What a block's norm received and gave, and its parameters."""
+    return _bundle(norms.arrays(trace, trace.block(block).name))
+
+
+def mlp(trace: Trace, block: str) -> bytes:
+    """The feed-forward network after a block; of many hidden channels, the most active."""
+    return _bundle(feedforward.arrays(trace, trace.block(block)))
 
 
 def picture(trace: Trace) -> bytes:

@@ -58,9 +58,13 @@ class Block:
         return head * self.kv_heads // self.heads
 
 
+TARGETS = ("alignment", "antecedent", "object")
+"""What a head may be trained to look at: the source word it translates; whom *it* means; the object in an image."""
+
+
 @dataclass(frozen=True)
 class GuidedHead:
-    """A head that training pushed towards a target: `alignment` (which source word), `antecedent` (whom *it* means)."""
+    """A head that training pushed towards a target, one of `TARGETS`."""
 
     block: str
     head: int

@@ -7,6 +7,7 @@ import { Notices, Presets, SIZES, TopBar } from "./controls.js";
 import { Data, Refusal } from "./data.js";
 import { Dialogs } from "./dialogs.js";
 import { h } from "./dom.js";
+import { asked as requested } from "./family.js";
 import { Explanation } from "./explain.js";
 import { ranked, row } from "./facts.js";
 import { Figure } from "./figure.js";
@@ -57,6 +58,9 @@ function telling(run, head, selection, asked) {
   return { query, key: best.find((key) => key > 0 && key !== query) ?? best[0] ?? 0 };
 }
 
+/** The place of the nth of equal words; the first of all where there is none. @param {string[]} words @param {string} word @param {number} n */
+const nth = (words, word, n) => words.map((each, i) => (each === word ? i : -1)).filter((i) => i >= 0)[n - 1] ?? 0;
+
 class Page {
   /** @param {HTMLElement} root @param {Data} data @param {any} config */
   constructor(root, data, config) {
@@ -72,8 +76,13 @@ class Page {
       pinned: false, busy: false, preset: "",
       lang: ["zh", "en"].includes(asked.lang) ? asked.lang : kept.lang ?? (chinese ? "zh" : "en"),
       theme: kept.theme ?? (dark ? "dark" : "light"), textSize: SIZES.includes(kept.textSize) ? kept.textSize : 1,
+<<<<<<< HEAD
       request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null },
       selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, unit: 0, stage: "softmax", depth: "words" },
+=======
+      request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null, reading: null },
+      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, stage: "softmax", depth: "words" },
+>>>>>>> main
     });
     this.words = new Words(config.texts, this.store);
   }
@@ -100,12 +109,13 @@ class Page {
     const { store, words, data } = this;
     const tried = (/** @type {() => any} */ action) => this.tried(action);
     const run = (/** @type {any} */ request) => this.run(request, {});
-    this.models = new Models(store, words, data, { tried, run });
+    const example = (/** @type {any} */ preset) => this.choose(preset);
+    this.models = new Models(store, words, data, { tried, run, example });
     this.dialogs = new Dialogs(this.root, store, words, data, this.models);
     const dialog = (/** @type {string} */ id) => this.tried(() => this.dialogs?.open(id));
-    new TopBar(top, store, words, { run, dialog, models: this.models }).draw();
+    new TopBar(top, store, words, { run, dialog, models: this.models, chooser: this.dialogs.chooser }).draw();
     new Sentence(sentence, store, words, { run, upload: (file) => this.tried(() => this.upload(file)) });
-    new Presets(presets, store, words, (preset) => this.choose(preset));
+    new Presets(presets, store, words, this.models.family, example);
     new Notices(notices, store, words, dialog);
     new TokenStrips(strips, pictures, store, words);
     new StageStrip(stages, store, words).draw();
@@ -150,12 +160,13 @@ class Page {
     if (asked.lang !== undefined && !["zh", "en"].includes(asked.lang)) wrong.push("lang");
     const kept = Object.fromEntries(Object.entries(asked).filter(([name]) => !wrong.includes(name)));
     if (asked.text === undefined && asked.image === undefined) {
-      const [example] = texts.presets;
+      const own = this.models?.family.examples(kept.model) ?? [];
+      const [example] = [...own, ...texts.presets];
       await this.choose(example, kept, wrong);
       const other = (kept.model ?? example.model) !== example.model; // a model alone reads the example's text
       return other ? this.tried(() => this.models?.choose(kept.model, kept.dtype ?? null)) : undefined;
     }
-    const request = { ...store.state.request, model: kept.model ?? store.state.request.model, dtype: kept.dtype ?? null, text: asked.text ?? "", target: asked.target ?? null, language: kept.to ?? null, image: kept.image ?? null };
+    const request = { ...store.state.request, model: kept.model ?? store.state.request.model, dtype: kept.dtype ?? null, text: asked.text ?? "", target: asked.target ?? null, language: kept.to ?? null, image: kept.image ?? null, reading: kept.reading ?? null };
     if (!this.models?.isOpen(request)) await this.choose(texts.presets[0]); // an example to look at while the model is fetched
     await this.run(request, kept, wrong);
     if (store.state.run) return;
@@ -166,8 +177,7 @@ class Page {
 
   /** @param {any} preset @param {Record<string, any>} [asked] @param {string[]} [wrong] */
   choose(preset, asked = {}, wrong = []) {
-    const request = { model: preset.model, dtype: null, text: preset.text, target: preset.target ?? null, language: preset.language ?? null, image: null };
-    return this.run(request, { depth: this.store.state.selection.depth, ...preset, ...asked, preset }, wrong);
+    return this.run(requested(preset), { depth: this.store.state.selection.depth, ...preset, ...asked, preset }, wrong);
   }
 
   /**
@@ -188,9 +198,15 @@ class Page {
       const fresh = manifest.model.name !== this.store.state.run?.model.name && !asked.preset && asked.key === undefined;
       if (fresh) Object.assign(selection, telling(manifest, arrays.head, selection, asked.query === undefined ? undefined : selection.query));
       this.store.set({ notices: this.notes(manifest, [...wrong, ...moved]), hover: null, pinned: false, preset: asked.preset?.id ?? this.presetOf(request) });
-      this.store.set({ run: manifest, request, selection, arrays, thumbnails, picture: seen });
+      this.store.set({ run: manifest, request, selection, arrays, thumbnails, picture: seen, models: this.known(manifest.model) });
     });
     if (turn === this.turn) this.store.set({ busy: false });
+  }
+
+  /** The cards that are known, with that of a model in the box once it has run. @param {any} card */
+  known(card) {
+    const { models } = this.store.state;
+    return models.some((/** @type {any} */ each) => each.name === card.name) ? models : [...models, card];
   }
 
   /** The manifest of a run; its model is opened first where it is not open, or no longer. @param {any} request */
@@ -210,16 +226,15 @@ class Page {
     const { preset } = asked;
     if (!preset) return asked;
     const block = run.blocks.find((/** @type {any} */ each) => each.name === preset.block) ?? run.blocks[0];
-    const find = (/** @type {string} */ stream, /** @type {string} */ text) => Math.max(0, run.tokens[stream].findIndex((/** @type {any} */ token) => token.text === text));
-    const query = preset.predicts ? Math.max(0, run.predictions.indexOf(preset.predicts)) : find(block.queryStream, preset.query);
-    const named = { query, key: find(block.keyStream, preset.key) };
+    const texts = (/** @type {string} */ stream) => run.tokens[stream].map((/** @type {any} */ token) => token.text);
+    const query = preset.predicts ? nth(run.predictions, preset.predicts, preset.query_nth) : nth(texts(block.queryStream), preset.query, preset.query_nth);
+    const named = { query, key: nth(texts(block.keyStream), preset.key, preset.key_nth) };
     return { ...asked, ...named, ...Object.fromEntries(Object.entries(this.asked).filter(([name]) => !["text", "model"].includes(name) && Object.is(asked[name], this.asked[name]))) };
   }
 
   /** @param {any} request */
   presetOf(request) {
-    const same = (/** @type {any} */ preset) => preset.text === request.text && preset.model === request.model && (preset.language ?? null) === request.language && !request.target;
-    return this.store.state.config.texts.presets.find(same)?.id ?? "";
+    return this.models?.family.example(request)?.id ?? "";
   }
 
   /** @param {any} run @param {string[]} wrong */

@@ -1,13 +1,8 @@
 // @ts-check
 /** The page's address: everything in view is in it, and opening it restores exactly that. */
 
-<<<<<<< HEAD
-const TEXTS = ["model", "dtype", "text", "target", "to", "image", "lang", "block", "stage", "depth"];
-const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert", "choice", "unit"];
-=======
 const TEXTS = ["model", "dtype", "text", "target", "to", "image", "reading", "lang", "block", "stage", "depth"];
-const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert", "choice"];
->>>>>>> main
+const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert", "choice", "unit"];
 
 /** How many of a row's outputs are shown one by one (viz/outputs.py). */
 const CHOICES = 10;

@@ -76,13 +76,8 @@ class Page {
       pinned: false, busy: false, preset: "",
       lang: ["zh", "en"].includes(asked.lang) ? asked.lang : kept.lang ?? (chinese ? "zh" : "en"),
       theme: kept.theme ?? (dark ? "dark" : "light"), textSize: SIZES.includes(kept.textSize) ? kept.textSize : 1,
-<<<<<<< HEAD
-      request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null },
-      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, unit: 0, stage: "softmax", depth: "words" },
-=======
       request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null, reading: null },
-      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, stage: "softmax", depth: "words" },
->>>>>>> main
+      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, unit: 0, stage: "softmax", depth: "words" },
     });
     this.words = new Words(config.texts, this.store);
   }

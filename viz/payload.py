@@ -20,7 +20,7 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -207,3 +207,19 @@ def _pooled(weights: NDArray) -> NDArray:
 
 def _bundle(arrays: Mapping[str, NDArray]) -> bytes:
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+BUNDLES: Mapping[str, Callable[..., bytes]] = {
+    "thumbnails": thumbnails,
+    "proofs": proofs,
+    "picture": picture,
+    "stream/{name}": stream,
+    "router/{block}": router,
+    "norm/{block}": norm,
+    "mlp/{block}": mlp,
+    "output/{page:int}": output,
+    "mask/{block}/{head:int}": mask,
+    "head/{block}/{head:int}": head,
+    "projection/{block}/{head:int}": projection,
+}
+"""Where a bundle is, below a run: path → what makes it from the trace and the parts of the path."""

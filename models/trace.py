@@ -9,8 +9,10 @@ A number is found by *what it is* (a `Site`) and *where it is* (a place):
     block            "decoder.1.cross"    everything attention computes, its inputs, its weights, its output, its norm;
                                           angle and pair: by how much rotary positions turn which two channels;
                                           mask = pattern and padding and shift, where a mask has such parts;
+                                          norm_input or residual_sum, norm and its parameters, before or after it;
                                           sink: (head, query) where a model makes it from each token
-    feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm; router and router_probabilities:
+    feed-forward     "decoder.1.mlp"      mlp_input, up, gate, hidden, mlp_output and their maps, residual_sum, norm;
+                                          router and router_probabilities:
                                           each expert's weight for each token, 0 where not chosen, and before choosing
     ""               ""                   logits; next_sentence: what says whether sentence B follows sentence A
 
@@ -111,10 +113,23 @@ class Site(StrEnum):
 
     ROUTER = "router"
     ROUTER_PROBABILITIES = "router_probabilities"
+    MLP_INPUT = "mlp_input"
+    UP = "up"
+    GATE = "gate"
     HIDDEN = "hidden"
     MLP_OUTPUT = "mlp_output"
+    UP_WEIGHT = "up_weight"
+    UP_BIAS = "up_bias"
+    GATE_WEIGHT = "gate_weight"
+    GATE_BIAS = "gate_bias"
+    DOWN_WEIGHT = "down_weight"
+    DOWN_BIAS = "down_bias"
     RESIDUAL_SUM = "residual_sum"
+    NORM_INPUT = "norm_input"
     NORM = "norm"
+    NORM_WEIGHT = "norm_weight"
+    NORM_BIAS = "norm_bias"
+    NORM_EPSILON = "norm_epsilon"
     LOGITS = "logits"
     NEXT_SENTENCE = "next_sentence"
 
@@ -124,12 +139,8 @@ _PROJECTION = (Axis.HEAD, Axis.D_MODEL, Axis.D_HEAD)
 _GRID = (Axis.HEAD, Axis.QUERY, Axis.KEY)
 
 AXES: Mapping[Site, tuple[Axis, ...]] = {
-    Site.TOKEN_EMBEDDING: _STREAM,
-    Site.POSITION_ENCODING: _STREAM,
-    Site.SEGMENT_EMBEDDING: _STREAM,
-    Site.RESIDUAL: _STREAM,
-    Site.QUERY_INPUT: _STREAM,
-    Site.KEY_INPUT: _STREAM,
+    **dict.fromkeys((Site.TOKEN_EMBEDDING, Site.POSITION_ENCODING, Site.SEGMENT_EMBEDDING), _STREAM),
+    **dict.fromkeys((Site.RESIDUAL, Site.QUERY_INPUT, Site.KEY_INPUT), _STREAM),
     Site.QUERY_WEIGHT: _PROJECTION,
     Site.KEY_WEIGHT: (Axis.KV_HEAD, Axis.D_MODEL, Axis.D_HEAD),
     Site.VALUE_WEIGHT: (Axis.KV_HEAD, Axis.D_MODEL, Axis.D_VALUE),
@@ -146,22 +157,23 @@ AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.KEY: (Axis.KV_HEAD, Axis.KEY, Axis.D_HEAD),
     Site.VALUE: (Axis.KV_HEAD, Axis.KEY, Axis.D_VALUE),
     Site.SINK: (Axis.HEAD,),
-    Site.SCORES: _GRID,
-    Site.BIAS: _GRID,
-    Site.MASK: _GRID,
-    Site.MASK_PATTERN: _GRID,
+    **dict.fromkeys((Site.SCORES, Site.BIAS, Site.MASKED_SCORES, Site.WEIGHTS), _GRID),
+    **dict.fromkeys((Site.MASK, Site.MASK_PATTERN, Site.MASK_SHIFT), _GRID),
     Site.MASK_PADDING: (Axis.KEY,),
-    Site.MASK_SHIFT: _GRID,
-    Site.MASKED_SCORES: _GRID,
-    Site.WEIGHTS: _GRID,
     Site.CONTEXT: (Axis.HEAD, Axis.QUERY, Axis.D_VALUE),
     Site.ATTENTION_OUTPUT: _STREAM,
     Site.ROUTER: (Axis.POSITION, Axis.EXPERT),
     Site.ROUTER_PROBABILITIES: (Axis.POSITION, Axis.EXPERT),
-    Site.HIDDEN: (Axis.POSITION, Axis.D_HIDDEN),
+    Site.MLP_INPUT: _STREAM,
+    **dict.fromkeys((Site.UP, Site.GATE, Site.HIDDEN), (Axis.POSITION, Axis.D_HIDDEN)),
     Site.MLP_OUTPUT: _STREAM,
-    Site.RESIDUAL_SUM: _STREAM,
-    Site.NORM: _STREAM,
+    **dict.fromkeys((Site.UP_WEIGHT, Site.GATE_WEIGHT), (Axis.D_MODEL, Axis.D_HIDDEN)),
+    **dict.fromkeys((Site.UP_BIAS, Site.GATE_BIAS), (Axis.D_HIDDEN,)),
+    Site.DOWN_WEIGHT: (Axis.D_HIDDEN, Axis.D_MODEL),
+    Site.DOWN_BIAS: (Axis.D_MODEL,),
+    **dict.fromkeys((Site.RESIDUAL_SUM, Site.NORM_INPUT, Site.NORM), _STREAM),
+    **dict.fromkeys((Site.NORM_WEIGHT, Site.NORM_BIAS), (Axis.D_MODEL,)),
+    Site.NORM_EPSILON: (),
     Site.LOGITS: (Axis.POSITION, Axis.VOCABULARY),
     Site.NEXT_SENTENCE: (Axis.CLASS,),
 }

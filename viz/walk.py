@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Block, Site, Trace
+from viz import feedforward
+from viz.norms import norm_of
 from viz.outputs import follows, has_output
 
 CLOSE = 1e-3
@@ -45,6 +47,7 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
         "tokens": _tokens(trace, stream),
         "embedding": _embedding(trace, stream),
         "position": _position(trace, stream),
+        "norm": _norm(trace, block, after=False),
         "qkv": _projections(trace, block),
         "rotation": _rotation(trace, block) if cells <= has else "",
         "shared": "shared" if block.kv_heads < block.heads else "",
@@ -57,6 +60,8 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
         "softmax": "softmax_sink" if (Site.SINK, block.name) in has else "softmax",
         "sink": "sink" if (Site.SINK, block.name) in has else "",
         "context": "context",
+        "add_norm": _norm(trace, block, after=True),
+        "mlp": feedforward.told(trace, block),
         "router": _router(trace, f"{layer}.mlp"),
         "output": _output(trace, block),
         "next_sentence": "next_sentence" if _says_next(trace, block) else "",
@@ -177,6 +182,12 @@ def _router(trace: Trace, place: str) -> str:
     if (Site.ROUTER, place) not in trace.arrays:
         return ""
     return "router" if (Site.ROUTER_PROBABILITIES, place) in trace.arrays else "router_plain"
+
+
+def _norm(trace: Trace, block: Block, *, after: bool) -> str:
+    """A norm before the queries, keys and values, or after what attention wrote was added."""
+    norm = norm_of(trace, block.name)
+    return "" if norm is None or (norm.written is not None) is not after else norm.told
 
 
 def _output(trace: Trace, block: Block) -> str:

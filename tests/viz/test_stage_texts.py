@@ -24,6 +24,7 @@ SIGNED = MEASURES - {
     ),
     *("sink_exponential", "router_weight", "router_chance"),
     *("choice_exponential", "choice_probability", "best_probability", "output_sum", "others_probability"),
+    *("norm_spread", "norm_root"),
     *("follows_exponential", "random_exponential", "pair_sum", "follows_probability", "random_probability"),
 }
 BUILTIN_WALK = (
@@ -36,6 +37,8 @@ BUILTIN_WALK = (
     "mask",
     "softmax",
     "context",
+    "add_norm",
+    "mlp",
     "output",
 )
 VARIANTS = {
@@ -45,6 +48,7 @@ VARIANTS = {
     *("rotation", "rotation_grid", "shared", "scale_none", "scale_other", "softcap", "bias", "bias_alibi"),
     *("mask_parts", "softmax_sink", "sink", "router", "router_plain"),
     *("output_next", "output_target", "output_masked", "output_label", "output_class", "next_sentence"),
+    *("norm_layer", "norm_rms", "mlp_gelu", "mlp_swiglu", "mlp_geglu"),
     *(f"mask_{kind}" for kind in MASK_KINDS),
 }
 TEXT_IDS = tuple(TEXTS.stages)

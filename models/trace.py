@@ -56,6 +56,7 @@ class Axis(StrEnum):
     """What a dimension of an array counts."""
 
     EXPERT = "expert"
+    GATE = "gate"
     HEAD = "head"
     KV_HEAD = "kv_head"
     PAIR = "pair"
@@ -67,6 +68,7 @@ class Axis(StrEnum):
     D_HEAD = "d_head"
     D_VALUE = "d_value"
     D_HIDDEN = "d_hidden"
+    UNIT = "unit"
     VOCABULARY = "vocabulary"
 
 
@@ -114,10 +116,21 @@ class Site(StrEnum):
     MLP_OUTPUT = "mlp_output"
     RESIDUAL_SUM = "residual_sum"
     NORM = "norm"
+
+    GATE_INPUT = "gate_input"
+    GATE_STATE = "gate_state"
+    RESET = "reset"
+    UPDATE = "update"
+    CANDIDATE = "candidate"
+    STATE = "state"
+    CONTEXT_VECTOR = "context_vector"
+    OUTPUT_VECTOR = "output_vector"
     LOGITS = "logits"
 
 
 _STREAM = (Axis.POSITION, Axis.D_MODEL)
+_STATE = (Axis.POSITION, Axis.UNIT)
+_GATES = (Axis.POSITION, Axis.GATE, Axis.UNIT)
 _PROJECTION = (Axis.HEAD, Axis.D_MODEL, Axis.D_HEAD)
 _GRID = (Axis.HEAD, Axis.QUERY, Axis.KEY)
 
@@ -160,6 +173,14 @@ AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.MLP_OUTPUT: _STREAM,
     Site.RESIDUAL_SUM: _STREAM,
     Site.NORM: _STREAM,
+    Site.GATE_INPUT: _GATES,
+    Site.GATE_STATE: _GATES,
+    Site.RESET: _STATE,
+    Site.UPDATE: _STATE,
+    Site.CANDIDATE: _STATE,
+    Site.STATE: _STATE,
+    Site.CONTEXT_VECTOR: _STATE,
+    Site.OUTPUT_VECTOR: _STREAM,
     Site.LOGITS: (Axis.POSITION, Axis.VOCABULARY),
 }
 """Site → its axes, in order. The only place where they are said."""

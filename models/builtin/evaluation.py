@@ -15,6 +15,7 @@ from torch import Tensor
 
 from models.builtin.corpus.generator import PHENOMENA, UNSEEN_ORDER, Corpus
 from models.builtin.corpus.pair import Pair
+from models.builtin.encoder_decoder import EncoderDecoder
 from models.builtin.tokenizer import Tokenizer
 from models.builtin.training import Batch, to_batch
 from models.builtin.transformer import Transformer
@@ -72,7 +73,7 @@ class PointRows:
 class Examiner:
     """A model, its tokenizer, and what may be asked of them."""
 
-    model: Transformer
+    model: EncoderDecoder
     tokenizer: Tokenizer
 
     def translate(self, pairs: Sequence[Pair], edits: Sequence[Edit] = ()) -> list[tuple[str, ...]]:

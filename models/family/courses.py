@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from models.family.course import Course
+from models.family.recurrent import AttentionCourse, Seq2SeqCourse
 
-COURSES: dict[str, type[Course]] = {}
+COURSES: dict[str, type[Course]] = {
+    "seq2seq": Seq2SeqCourse,
+    "seq2seq-attention": AttentionCourse,
+}
 """In the order in which they are trained."""

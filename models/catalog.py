@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from models.builtin.recurrent_translator import RecurrentTranslator
 from models.builtin.translator import Translator
 from models.cache import Key, ModelCache
 from models.errors import UnknownModel
@@ -17,7 +18,7 @@ from models.progress import Progress
 from models.trace import ModelCard
 
 CHECKPOINTS = Path(__file__).parents[1] / "assets" / "checkpoints"
-Model = Translator | Wrapped
+Model = Translator | RecurrentTranslator | Wrapped
 """Anything that has a card, a tokenizer, and `record`."""
 
 BUILTIN = ("builtin/translator", "builtin/translator-plain")
@@ -26,6 +27,8 @@ BUILTIN = ("builtin/translator", "builtin/translator-plain")
 OWN_CODE: Mapping[str, Callable[[str, Path], Model]] = {
     "builtin/translator": Translator,
     "builtin/translator-plain": Translator,
+    "builtin/seq2seq": RecurrentTranslator,
+    "builtin/seq2seq-attention": RecurrentTranslator,
 }
 """Those that are no transformers models, and the class of ours that each is."""
 

@@ -11,21 +11,18 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
 
 from models.builtin import recurrent, transformer
-from models.builtin.encoder_decoder import EncoderDecoder
+from models.builtin.encoder_decoder import Network
 from models.builtin.recurrent import Seq2Seq
 from models.builtin.tokenizer import Tokenizer
 from models.builtin.transformer import Transformer
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-
-
-Network = TypeVar("Network", bound=EncoderDecoder)
 
 
 def load_translator(folder: Path) -> tuple[Transformer, Tokenizer, dict[str, Any]]:
@@ -48,7 +45,12 @@ def _load(
 
 
 def save_translator(
-    folder: Path, model: Transformer | Seq2Seq, tokenizer: Tokenizer, guided: list[dict[str, Any]], *, name: str
+    folder: Path,
+    model: Transformer | Seq2Seq,
+    tokenizer: Tokenizer,
+    guided: list[dict[str, Any]],
+    *,
+    name: str,
 ) -> dict[str, Any]:
     """Write the folder, weights rounded to half precision; returns what was written to `config.json`."""
     folder.mkdir(parents=True, exist_ok=True)

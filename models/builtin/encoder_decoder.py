@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -45,3 +46,7 @@ class EncoderDecoder(nn.Module, ABC):
             if (target == end).any(dim=1).all():
                 break
         return target
+
+
+Network = TypeVar("Network", bound=EncoderDecoder)
+"""One kind of encoder-decoder."""

@@ -9,7 +9,8 @@ To be read beside Sutskever et al. 2014, Cho et al. 2014, Bahdanau et al. 2015 a
     output:   o_t = tanh(W_c [c_t; s_t] + b_c),  logits = E o_t                     (Luong et al. 2015, eq. 5 and 6)
 
 The two models differ in the line of the context only. α is the softmax of s_tᵀ W_a h_i over the source words
-("general", Luong et al. 2015, eq. 8), with no √d. A source that is read backwards is given so (Sutskever et al. 2014, §3.3).
+("general", Luong et al. 2015, eq. 8), with no √d. Who wants the source read backwards gives it so (Sutskever et al.
+2014, §3.3).
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ class Config:
 class GRU(nn.Module):
     """A gated recurrent unit (Cho et al. 2014), with its gates as torch's own GRU has them.
 
-    reset r_t = σ(W_r x_t + U_r h_{t−1}),  update z_t = σ(W_z x_t + U_z h_{t−1}),
-    candidate ĥ_t = tanh(W_h x_t + r_t ∘ U_h h_{t−1}),  h_t = (1 − z_t) ∘ ĥ_t + z_t ∘ h_{t−1};  each W and U with a bias.
+    reset      r_t = σ(W_r x_t + U_r h_{t−1})            each W and each U with a bias
+    update     z_t = σ(W_z x_t + U_z h_{t−1})
+    candidate  ĥ_t = tanh(W_h x_t + r_t ∘ U_h h_{t−1})
+    state      h_t = (1 − z_t) ∘ ĥ_t + z_t ∘ h_{t−1}
     """
 
     def __init__(self, d_input: int, units: int, place: str) -> None:
@@ -155,7 +158,7 @@ class Seq2Seq(EncoderDecoder):
         return note(Site.TOKEN_EMBEDDING, stream, self.embedding(ids))
 
     def initialise(self) -> None:
-        """Normal embeddings; per gate Xavier for what comes from the input, orthogonal for what comes from the state."""
+        """Normal embeddings; each gate Xavier for the word, orthogonal for the state."""
         nn.init.normal_(self.embedding.weight, std=0.3)
         for gru in (self.encoder, self.decoder):
             for gate in gru.input.weight.chunk(3):

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -28,6 +26,7 @@ from models.builtin.recurrent import CROSS, Config, Seq2Seq
 from models.builtin.tokenizer import Tokenizer
 from models.builtin.training import Batch, guidance_loss, to_batch, tokenizer_of, weighted
 from models.family.course import Course, Figure, Figures, Recipe
+from models.family.translator import known
 from models.recorder import Recorder, recording
 from models.trace import Site
 
@@ -78,8 +77,8 @@ one has to write from. It was trained on the sentences of the built-in translato
 three of them, half of them read backwards, as in Sutskever et al. 2014. No attention: the figures by length show what
 one vector for a whole sentence costs.
 """
-    asked: Mapping[str, float] = {"exact.1-5": 0.9}
-    usual = Recipe(steps=3000, rate=3e-3)
+    asked: ClassVar[Mapping[str, float]] = {"exact.1-5": 0.9}
+    usual: ClassVar[Recipe] = Recipe(steps=3000, rate=3e-3)
     attention = False
     guidance = 0.0
 
@@ -168,13 +167,11 @@ class AttentionCourse(Seq2SeqCourse):
 The two networks of `builtin/seq2seq`, with attention (Bahdanau et al. 2015; the score is Luong's "general"): each step
 of the decoder makes its own context from all states of the encoder. Same sentences, same steps, same sizes.
 """
-    asked: Mapping[str, float] = {"exact.1-5": 0.9, "alignment.": 0.9}
+    asked: ClassVar[Mapping[str, float]] = {"exact.1-5": 0.9, "alignment.": 0.9, "reversed_alignment.": 0.9}
     attention = True
 
 
-def by_length(
-    pairs: Mapping[str, Sequence[Pair]], seed: int, most: int
-) -> dict[tuple[int, int], list[Pair]]:
+def by_length(pairs: Mapping[str, Sequence[Pair]], seed: int, most: int) -> dict[tuple[int, int], list[Pair]]:
     """At most so many different sources of each length, drawn like those of training; none of the unseen order."""
     seen = {name: [p for p in some if UNSEEN_ORDER not in p.meaning] for name, some in pairs.items()}
     drawing, chance = Drawing(seen), random.Random(f"{seed} lengths")
@@ -192,7 +189,10 @@ def by_length(
 def measured(folder: Path, seed: int, most: int = MOST, scale: float = SCALE) -> Figures:
     """The figures of the model in a folder on held-out sources that this seed draws."""
     model, tokenizer, _ = load_seq2seq(folder)
-    examiner, sources = Examiner(model, tokenizer), by_length(build(seed, scale).test, seed, most)
+    examiner, sources = (
+        Examiner(model, tokenizer),
+        by_length(known(build(seed, scale), tokenizer).test, seed, most),
+    )
     backwards = {bin: [reversed_source(pair) for pair in pairs] for bin, pairs in sources.items()}
     found = Figures()
     for prefix, pairs in (("", sources), ("reversed_", backwards)):
@@ -200,11 +200,11 @@ def measured(folder: Path, seed: int, most: int = MOST, scale: float = SCALE) ->
             exact, words = translated(examiner, some)
             found[f"{prefix}exact.{bin[0]}-{bin[1]}"] = exact
             found[f"{prefix}words.{bin[0]}-{bin[1]}"] = words
-    turned = {name.replace(".", ".reversed_"): figure for name, figure in pointing(examiner, backwards).items()}
-    return found | pointing(examiner, sources) | turned
+        found |= {f"{prefix}{name}": figure for name, figure in pointing(examiner, pairs).items()}
+    return found
 
 
-def translated(examiner: Examiner, pairs: Sequence[Pair]) -> tuple[Figure, Figure]:
+def translated(examiner: Examiner[Seq2Seq], pairs: Sequence[Pair]) -> tuple[Figure, Figure]:
     """Share of sources translated word for word, and of the expected words that are there in the same order."""
     exact, right, words = 0, 0, 0
     for chunk in chunks(pairs):
@@ -226,8 +226,8 @@ def in_common(output: Sequence[str], expected: Sequence[str]) -> int:
     return row[-1]
 
 
-def pointing(examiner: Examiner, by_length: Mapping[Any, Sequence[Pair]]) -> Figures:
-    """Share of target words whose largest weight lies on a source word that they translate; nothing without attention."""
+def pointing(examiner: Examiner[Seq2Seq], by_length: Mapping[Any, Sequence[Pair]]) -> Figures:
+    """Share of written words whose largest weight lies on a word that they translate; nothing without attention."""
     if not examiner.model.config.attention:
         return {}
     everything = [pair for pairs in by_length.values() for pair in pairs]

@@ -36,6 +36,7 @@ from starlette.staticfiles import StaticFiles
 
 import models
 from models import catalog, machine, suggested
+from models.builtin.lengths import curves
 from models.builtin.translator import CHARACTER_LIMIT, TOKEN_LIMIT
 from models.errors import BadRequest, MicroscopeError, ModelNotOpen, NotOffered
 from models.huggingface.images import BYTES_LIMIT
@@ -135,12 +136,12 @@ async def run(request: HTTPRequest) -> dict:
 
 def _request(body: bytes) -> Request:
     """The run that a request body asks for; its model must be open."""
-    model, dtype, text, target, language, image = _fields(
-        body, ("model", "dtype", "text", "target", "language", "image")
+    model, dtype, text, target, language, image, reading = _fields(
+        body, ("model", "dtype", "text", "target", "language", "image", "reading")
     )
     if language not in (None, "fr", "zh", "en"):
         raise BadRequest(f"language {language!r}; use fr, zh or en")
-    return _opened(Request(model or models.BUILTIN[0], text or "", target, language, image, dtype))
+    return _opened(Request(model or models.BUILTIN[0], text or "", target, language, image, dtype, reading))
 
 
 def _opened(wanted: Request) -> Request:
@@ -242,6 +243,7 @@ def _config() -> bytes:
             {"id": each.id, "url": f"{BASE}/assets/images/{each.path.name}", **each.title}
             for each in examples().values()
         ],
+        "lengths": curves(catalog.CHECKPOINTS),
         "limits": {"tokens": TOKEN_LIMIT, "characters": CHARACTER_LIMIT},
         "space": os.environ.get("SPACE_ID", ""),
     }
@@ -280,6 +282,7 @@ ROUTES = [
     Route(f"/{BASE}/trace/{{key}}/picture", bundle(payload.picture)),
     Route(f"/{BASE}/trace/{{key}}/stream/{{name}}", bundle(payload.stream)),
     Route(f"/{BASE}/trace/{{key}}/router/{{block}}", bundle(payload.router)),
+    Route(f"/{BASE}/trace/{{key}}/recurrence/{{stream}}", bundle(payload.recurrence)),
     Route(f"/{BASE}/trace/{{key}}/mask/{{block}}/{{head:int}}", bundle(payload.mask)),
     Route(f"/{BASE}/trace/{{key}}/head/{{block}}/{{head:int}}", bundle(payload.head)),
     Route(f"/{BASE}/trace/{{key}}/projection/{{block}}/{{head:int}}", bundle(payload.projection)),

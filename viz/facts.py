@@ -12,7 +12,7 @@ LITERALS = frozenset({"arguments_literal"})
 
 WORDS = LITERALS | {
     *("model", "block", "stream", "query_token", "key_token", "predicted_token"),
-    *("top_token", "second_token"),
+    *("top_token", "second_token", "last_token"),
 }
 """Facts that are words."""
 
@@ -24,6 +24,7 @@ COUNTS = frozenset({
     *("row", "column", "rows", "columns", "pieces"),
     *("pairs", "first_channel", "second_channel"),
     *("experts", "experts_chosen", "expert", "router_top"),
+    "units",
 })  # fmt: skip
 """Facts that are whole numbers: indices, which count from 0, sizes, and 1 or 0 for whether a mask allows a look."""
 
@@ -36,6 +37,8 @@ MEASURES = frozenset({
     *("angle", "frequency", "turn", "stretch", "query_before", "other_before", "product_before"),
     *("softcap", "bias", "slope", "sink_score", "sink", "sink_exponential"),
     *("router_weight", "router_chance", "router_top_weight"),
+    *(f"{part}_{gate}" for part in ("word", "carried") for gate in ("reset", "update", "candidate")),
+    *("reset", "update", "candidate", "before", "state", "kept_percent"),
 })  # fmt: skip
 """Facts that are real numbers; `masked_score` and `shifted` are −∞ where attention is forbidden."""
 
@@ -50,6 +53,11 @@ _ROTATION = frozenset({
 })  # fmt: skip
 _ROUTER = frozenset({
     *("experts", "experts_chosen", "expert", "router_weight", "router_top", "router_top_weight"),
+})  # fmt: skip
+
+_GATES = frozenset({
+    *(f"{part}_{gate}" for part in ("word", "carried") for gate in ("reset", "update", "candidate")),
+    *("reset", "update", "candidate", "before", "state", "kept_percent", "units"),
 })  # fmt: skip
 
 ONLY: Mapping[str, frozenset[str]] = {
@@ -67,6 +75,10 @@ ONLY: Mapping[str, frozenset[str]] = {
     "sink": _SINK,
     "router": _ROUTER | {"router_chance"},
     "router_plain": _ROUTER,
+    "embedding_recurrent": frozenset({"embedding"}),
+    "gates": _GATES,
+    "state": _GATES,
+    "bottleneck": frozenset({"units", "last_token"}),
 }
 """Stage text → the facts that it may use besides `COMMON`: they are supplied where the model has that part."""
 

@@ -10,6 +10,7 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
     projection      one head's inputs and W_Q W_K W_V with their biases
     mask            the parts of a block's mask
     router          weight and probability of each expert for each token, in a block's layer
+    recurrence      of a recurrent network: its states, the gates they are made with and what these come from, its error
     picture         what the model saw (height, width, 3), and the window that each patch belongs to
 """
 
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from models.trace import Head, Site, Trace
+from viz.recurrent import places
+from viz.recurrent import recurrence as _recurrence
 
 THUMBNAIL = 64
 """The most rows and columns of a thumbnail; larger heads are pooled: each cell is the largest weight it stands for."""
@@ -37,8 +40,11 @@ _PER_HEAD = (
 
 
 def thumbnails(trace: Trace) -> bytes:
-    """The weights of every head, 0–255, pooled where a head is large."""
-    return _bundle({block.name: _thumbnails(trace, block.name, block.heads) for block in trace.blocks})
+    """The weights of every head, 0–255, pooled where a head is large; of a recurrent network its states, −1 to 1."""
+    states = {place: _state_thumbnail(trace, stream) for place, stream in places(trace)}
+    return _bundle(
+        states | {block.name: _thumbnails(trace, block.name, block.heads) for block in trace.blocks}
+    )
 
 
 def proofs(trace: Trace) -> bytes:
@@ -48,6 +54,10 @@ def proofs(trace: Trace) -> bytes:
         heads = [trace.head(block.name, head) for head in range(block.heads)]
         arrays[f"error:{block.name}"] = np.array([head.error for head in heads], np.float32)
         arrays[f"proved:{block.name}"] = np.array([head.proved for head in heads], np.uint8)
+    for place, stream in places(trace):
+        error, proved, _ = _recurrence(trace, stream)["error"]
+        arrays[f"error:{place}"] = np.array([error], np.float32)
+        arrays[f"proved:{place}"] = np.array([proved], np.uint8)
     return _bundle(arrays)
 
 
@@ -115,6 +125,11 @@ def projection(trace: Trace, block: str, head: int) -> bytes:
     return _bundle(arrays)
 
 
+def recurrence(trace: Trace, stream: str) -> bytes:
+    """What a recurrent network computed for each token of a stream."""
+    return _bundle(_recurrence(trace, stream))
+
+
 def mask(trace: Trace, block: str, head: int) -> bytes:
     """The parts of a head's mask as (query, key) grids; those that there are."""
     shape = trace.head(block, head).mask.shape
@@ -149,6 +164,12 @@ def picture(trace: Trace) -> bytes:
 def _thumbnails(trace: Trace, block: str, heads: int) -> NDArray[np.uint8]:
     pooled = [_pooled(trace.head(block, head).weights) for head in range(heads)]
     return np.rint(np.clip(np.stack(pooled), 0, 1) * 255).astype(np.uint8)
+
+
+def _state_thumbnail(trace: Trace, stream: str) -> NDArray[np.uint8]:
+    """(1, position, unit) of at most `THUMBNAIL` units: 0–255 for −1 to 1."""
+    states = trace.array(Site.STATE, stream)[:, :THUMBNAIL]
+    return np.rint((np.clip(states, -1, 1) + 1) / 2 * 255).astype(np.uint8)[None]
 
 
 def _pooled(weights: NDArray) -> NDArray:

@@ -81,7 +81,16 @@ _CONTEXT = Plate("context", "head", ("query", "d_value"), "context", "AV")
 _ROUTER = Plate("router", "router", ("query", "expert"), "weight", "G")
 _CHANCES = Plate("router_probabilities", "router", ("query", "expert"), "weight", "p", optional=True)
 
+_BEFORE = Plate("before", "head", ("query", "unit"), "stream", "hₜ₋₁")
+_RESET = Plate("reset", "head", ("query", "unit"), "weight", "r")
+_UPDATE = Plate("update", "head", ("query", "unit"), "weight", "z")
+_CANDIDATE = Plate("candidate", "head", ("query", "unit"), "stream", "ĥ")
+_STATE = Plate("state", "head", ("query", "unit"), "stream", "h")
+_ENCODER_STATE = Plate("encoder_state", "head", ("key", "unit"), "stream", "h")
+_CONTEXT_VECTOR = Plate("context_vector", "head", ("query", "unit"), "context", "c")
+
 _CELL = ("query", "key")
+_UNIT = ("query", "unit")
 
 STAGES: tuple[Stage, ...] = (
     Stage("tokens", "tokens", ()),
@@ -95,6 +104,27 @@ STAGES: tuple[Stage, ...] = (
             for array in (_EMBEDDING.array, _POSITION.array, _SEGMENT.array)
         ),
         ("+", "+", "="),
+    ),
+    Stage(
+        "gates",
+        "stack",
+        (_BEFORE, _RESET, _UPDATE, _CANDIDATE),
+        (Source("before", ("query",)), Source("reset", _UNIT), Source("update", _UNIT)),
+        ("σ", "σ", "tanh"),
+    ),
+    Stage(
+        "state",
+        "stack",
+        (_BEFORE, _UPDATE, _CANDIDATE, _STATE),
+        tuple(Source(plate.array, _UNIT) for plate in (_BEFORE, _UPDATE, _CANDIDATE)),
+        ("×", "+", "="),
+    ),
+    Stage(
+        "bottleneck",
+        "stack",
+        (_ENCODER_STATE, _CONTEXT_VECTOR),
+        (Source("encoder_state", ("unit",)),),
+        ("↓",),
     ),
     Stage(
         "qkv",

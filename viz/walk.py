@@ -12,12 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Block, Site, Trace
+from viz.recurrent import is_recurrent
 
 CLOSE = 1e-3
 """How near two numbers must be, relative to their size, to be called the same."""
 
 EVEN = 0.05
 """How near two turns, in radians, must be to be called the same: angles are measured from rounded numbers."""
+
+RECURRENT = {
+    "embedding": "embedding_recurrent",
+    "qkv": "qkv_states",
+    "scores": "scores_states",
+    "scale": "",
+    "mask": "",
+    "context": "context_states",
+}
+"""What recurrent networks with attention tell in another way, or do not have."""
 
 MASK_KINDS = ("open", "causal", "sliding", "chunked", "windows", "other")
 
@@ -55,6 +66,8 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
         "context": "context",
         "router": _router(trace, f"{layer}.mlp"),
     }
+    if is_recurrent(trace):
+        there |= RECURRENT
     return {stage: text for stage, text in there.items() if text}
 
 

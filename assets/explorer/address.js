@@ -1,7 +1,7 @@
 // @ts-check
 /** The page's address: everything in view is in it, and opening it restores exactly that. */
 
-const TEXTS = ["model", "dtype", "text", "target", "to", "image", "lang", "block", "stage", "depth"];
+const TEXTS = ["model", "dtype", "text", "target", "to", "reading", "image", "lang", "block", "stage", "depth"];
 const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert"];
 
 /** What the address says; only what is there. @returns {Record<string, any>} */
@@ -71,7 +71,7 @@ export function nearest(asked, run, config, fallback) {
   const block = run.blocks.find((/** @type {any} */ b) => b.name === oneOf("block", run.blocks.map((/** @type {any} */ b) => b.name)));
   const selection = {
     block: block.name,
-    head: oneOf("head", upTo(block.heads)),
+    head: oneOf("head", upTo(block.heads || 1)),
     query: oneOf("query", upTo(run.tokens[block.queryStream].length)),
     key: oneOf("key", upTo(run.tokens[block.keyStream].length)),
     channel: oneOf("channel", upTo(Math.max(block.dHead, block.dValue))),

@@ -1,6 +1,8 @@
 // @ts-check
 /** A run's arrays and a selection → the facts of each step. `viz/steps.py` computes the same and is the reference. */
 
+import { unitFacts } from "./recurrent.js";
+
 /** @typedef {import("./store.js").Store} Store */
 
 /** Row `i` of a matrix. @param {import("./store.js").Tensor} tensor @param {number} i @returns {Float32Array} */
@@ -36,8 +38,8 @@ export function facts(store) {
   return {
     ...names(store, at, block),
     ...sizes(run, block, at, arrays),
-    ...(arrays.stream?.residual ? streamFacts(arrays.stream, at, run.model) : {}),
-    ...(arrays.head ? headFacts(store, arrays.head, at, block) : {}),
+    ...(arrays.stream?.residual ?? arrays.stream?.token_embedding ? streamFacts(arrays.stream, at, run.model) : {}),
+    ...(arrays.head?.weights ? headFacts(store, arrays.head, at, block) : arrays.head?.state ? unitFacts(store, arrays.head, at) : {}),
     ...(arrays.router ? routed(arrays.router, at) : {}),
   };
 }
@@ -78,7 +80,7 @@ function names(store, at, block) {
 function argumentsOf(store) {
   const { run, request } = store.state;
   const image = run.image && (run.image.startsWith("example:") ? `assets/images/${run.image.slice(8)}.png` : "image.png");
-  const named = { target: run.target, language: request.language, image };
+  const named = { target: run.target, language: request.language, image, reading: request.reading };
   return [literal(run.text), ...Object.entries(named).filter(([, value]) => value != null).map(([name, value]) => `${name}=${literal(value)}`)].join(", ");
 }
 

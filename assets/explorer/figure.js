@@ -255,7 +255,7 @@ export class Figure {
   /** @param {string} axis @param {number} index */
   name(axis, index) {
     if (axis === "query" || axis === "key") return `“${this.store.tokens(this.store.block[`${axis}Stream`])[index]?.text}”`;
-    return axis === "one" ? "" : this.words.ui(axis === "expert" ? "expert_n" : "dimension", { index });
+    return axis === "one" ? "" : this.words.ui({ expert: "expert_n", unit: "unit_n" }[axis] ?? "dimension", { index });
   }
 
   leave() {

@@ -13,6 +13,7 @@ import { Figure } from "./figure.js";
 import { Heads } from "./heads.js";
 import { Bars, Lines } from "./lines.js";
 import { Models } from "./models.js";
+import { Curve } from "./recurrent.js";
 import { Sentence } from "./sentence.js";
 import { Store } from "./store.js";
 import { StageStrip, TokenStrips } from "./strips.js";
@@ -51,6 +52,7 @@ function telling(run, head, selection, asked) {
   const words = tokens.map((/** @type {any} */ token, /** @type {number} */ i) => (token.special || !/[\p{L}\d]/u.test(token.text) ? -1 : i)).filter((/** @type {number} */ i) => i >= 0);
   const patches = tokens.some((/** @type {any} */ token) => token.row >= 0);
   const query = asked ?? (patches ? words[Math.floor(words.length * 0.55)] : words[words.length - 1]) ?? selection.query;
+  if (!head.weights) return { query };
   const weights = row(head.weights, query);
   const best = ranked(weights).filter((key) => weights[key] > 0);
   return { query, key: best.find((key) => key > 0 && key !== query) ?? best[0] ?? 0 };
@@ -71,7 +73,7 @@ class Page {
       pinned: false, busy: false, preset: "",
       lang: ["zh", "en"].includes(asked.lang) ? asked.lang : kept.lang ?? (chinese ? "zh" : "en"),
       theme: kept.theme ?? (dark ? "dark" : "light"), textSize: SIZES.includes(kept.textSize) ? kept.textSize : 1,
-      request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null },
+      request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null, reading: null },
       selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, stage: "softmax", depth: "words" },
     });
     this.words = new Words(config.texts, this.store);
@@ -93,8 +95,8 @@ class Page {
     const part = (/** @type {string} */ tag, /** @type {string} */ name) => h(tag, { class: name });
     const [top, sentence, presets, notices, strips, pictures] = ["topbar", "sentence", "presets", "notices", "strips", "pictures"].map((name) => part("div", name));
     const stages = h("div", { class: "stages", role: "tablist" });
-    const [heads, figure, explain, lines, bars] = [["nav", "heads"], ["section", "figure"], ["section", "explain"], ["section", "lines"], ["section", "bars"]].map(([tag, name]) => part(tag, name));
-    const main = h("main", {}, strips, stages, figure, h("div", { class: "below" }, lines, bars));
+    const [heads, figure, explain, lines, bars, curve] = [["nav", "heads"], ["section", "figure"], ["section", "explain"], ["section", "lines"], ["section", "bars"], ["section", "curve"]].map(([tag, name]) => part(tag, name));
+    const main = h("main", {}, strips, stages, figure, h("div", { class: "below" }, lines, bars, curve));
     this.root.append(top, sentence, presets, notices, h("div", { class: "body" }, h("div", { class: "left" }, pictures, heads), main, explain));
     const { store, words, data } = this;
     const tried = (/** @type {() => any} */ action) => this.tried(action);
@@ -113,6 +115,7 @@ class Page {
     new Explanation(explain, store, words, dialog);
     new Lines(lines, store, words);
     new Bars(bars, store, words);
+    new Curve(curve, store, words);
   }
 
   watch() {
@@ -154,7 +157,7 @@ class Page {
       const other = (kept.model ?? example.model) !== example.model; // a model alone reads the example's text
       return other ? this.tried(() => this.models?.choose(kept.model, kept.dtype ?? null)) : undefined;
     }
-    const request = { ...store.state.request, model: kept.model ?? store.state.request.model, dtype: kept.dtype ?? null, text: asked.text ?? "", target: asked.target ?? null, language: kept.to ?? null, image: kept.image ?? null };
+    const request = { ...store.state.request, model: kept.model ?? store.state.request.model, dtype: kept.dtype ?? null, text: asked.text ?? "", target: asked.target ?? null, language: kept.to ?? null, image: kept.image ?? null, reading: kept.reading ?? null };
     if (!this.models?.isOpen(request)) await this.choose(texts.presets[0]); // an example to look at while the model is fetched
     await this.run(request, kept, wrong);
     if (store.state.run) return;
@@ -165,7 +168,7 @@ class Page {
 
   /** @param {any} preset @param {Record<string, any>} [asked] @param {string[]} [wrong] */
   choose(preset, asked = {}, wrong = []) {
-    const request = { model: preset.model, dtype: null, text: preset.text, target: preset.target ?? null, language: preset.language ?? null, image: null };
+    const request = { model: preset.model, dtype: null, text: preset.text, target: preset.target ?? null, language: preset.language ?? null, image: null, reading: preset.reading || null };
     return this.run(request, { depth: this.store.state.selection.depth, ...preset, ...asked, preset }, wrong);
   }
 
@@ -217,7 +220,7 @@ class Page {
 
   /** @param {any} request */
   presetOf(request) {
-    const same = (/** @type {any} */ preset) => preset.text === request.text && preset.model === request.model && (preset.language ?? null) === request.language && !request.target;
+    const same = (/** @type {any} */ preset) => preset.text === request.text && preset.model === request.model && (preset.language ?? null) === request.language && (preset.reading || null) === request.reading && !request.target;
     return this.store.state.config.texts.presets.find(same)?.id ?? "";
   }
 
@@ -247,8 +250,8 @@ class Page {
 
   /** Where the bundles are that the stage in view shows. @param {any} run @param {any} selection @returns {Record<string, string>} */
   paths(run, { block, head, stage }) {
-    const { queryStream, stages } = run.blocks.find((/** @type {any} */ each) => each.name === block);
-    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}` };
+    const { queryStream, stages, heads } = run.blocks.find((/** @type {any} */ each) => each.name === block);
+    const all = { head: heads ? `head/${block}/${head}` : `recurrence/${queryStream}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}` };
     const shown = this.store.state.config.stages.find((/** @type {any} */ each) => each.id === stage);
     const needed = new Set(["head", ...shown.plates.map((/** @type {any} */ plate) => plate.bundle)]);
     const small = run.tokens[queryStream].length * run.model.d_model < SMALL;

@@ -22,7 +22,7 @@ SIGNED = MEASURES - {
         "stretch",
         "sink",
     ),
-    *("sink_exponential", "router_weight", "router_chance"),
+    *("sink_exponential", "router_weight", "router_chance", "reset", "update", "kept_percent"),
 }
 BUILTIN_WALK = ("tokens", "embedding", "position", "qkv", "scores", "scale", "mask", "softmax", "context")
 VARIANTS = {
@@ -31,6 +31,8 @@ VARIANTS = {
     *("position_learned", "position_fixed", "position_norm", "qkv_shared", "qkv_several"),
     *("rotation", "rotation_grid", "shared", "scale_none", "scale_other", "softcap", "bias", "bias_alibi"),
     *("mask_parts", "softmax_sink", "sink", "router", "router_plain"),
+    *("embedding_recurrent", "gates", "state", "bottleneck"),
+    *("qkv_states", "scores_states", "context_states"),
     *(f"mask_{kind}" for kind in MASK_KINDS),
 }
 TEXT_IDS = tuple(TEXTS.stages)

@@ -60,6 +60,7 @@ def recurrence(trace: Trace, stream: str) -> dict[str, NDArray]:
     arrays["before"] = before(trace, stream)
     if (Site.CONTEXT_VECTOR, stream) in trace.arrays:
         arrays["encoder_state"] = trace.array(Site.STATE, "encoder")
+        arrays["last_state"] = arrays["encoder_state"][-1:]
         arrays["context_vector"] = trace.array(Site.CONTEXT_VECTOR, stream)
     error = _error(trace, arrays)
     return arrays | {"error": np.array([error, error <= TOLERANCE, TOLERANCE], np.float32)}

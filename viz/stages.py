@@ -87,6 +87,7 @@ _UPDATE = Plate("update", "head", ("query", "unit"), "weight", "z")
 _CANDIDATE = Plate("candidate", "head", ("query", "unit"), "stream", "ĥ")
 _STATE = Plate("state", "head", ("query", "unit"), "stream", "h")
 _ENCODER_STATE = Plate("encoder_state", "head", ("key", "unit"), "stream", "h")
+_LAST_STATE = Plate("last_state", "head", ("one", "unit"), "context", "hₙ")
 _CONTEXT_VECTOR = Plate("context_vector", "head", ("query", "unit"), "context", "c")
 
 _CELL = ("query", "key")
@@ -115,16 +116,16 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "state",
         "stack",
-        (_BEFORE, _UPDATE, _CANDIDATE, _STATE),
-        tuple(Source(plate.array, _UNIT) for plate in (_BEFORE, _UPDATE, _CANDIDATE)),
-        ("×", "+", "="),
+        (_UPDATE, _BEFORE, _CANDIDATE, _STATE),
+        tuple(Source(plate.array, _UNIT) for plate in (_UPDATE, _BEFORE, _CANDIDATE)),
+        ("∘", "+ (1−z) ∘", "="),
     ),
     Stage(
         "bottleneck",
         "stack",
-        (_ENCODER_STATE, _CONTEXT_VECTOR),
-        (Source("encoder_state", ("unit",)),),
-        ("↓",),
+        (_ENCODER_STATE, _LAST_STATE, _CONTEXT_VECTOR),
+        (Source("encoder_state", ("unit",)), Source("last_state", ("unit",))),
+        ("↓", "↓"),
     ),
     Stage(
         "qkv",

@@ -33,8 +33,10 @@ export class Heads {
     this.chooser = h("div", { class: "chooser" });
     this.many = run.blocks.reduce((/** @type {number} */ total, /** @type {any} */ block) => total + block.heads, 0) > MANY;
     const pooled = run.blocks.some((/** @type {any} */ block) => block.heads && thumbnails[block.name].shape[2] < run.tokens[block.keyStream].length);
-    const hints = ["heads_hint", pooled ? "heads_pooled" : "", run.model.guided.length ? "heads_guided" : ""].filter(Boolean);
-    this.element.replaceChildren(this.chooser, h("h2", {}, this.words.ui("heads")), ...groups, ...hints.map((id) => h("p", { class: "hint" }, this.words.ui(id))));
+    const networks = run.blocks.some((/** @type {any} */ block) => !block.heads);
+    const attends = run.blocks.some((/** @type {any} */ block) => block.heads);
+    const hints = [networks ? "networks_hint" : "", attends ? "heads_hint" : "", pooled ? "heads_pooled" : "", run.model.guided.length ? "heads_guided" : ""].filter(Boolean);
+    this.element.replaceChildren(this.chooser, h("h2", {}, this.words.ui(networks ? "networks" : "heads")), ...groups, ...hints.map((id) => h("p", { class: "hint" }, this.words.ui(id))));
     this.mark();
   }
 

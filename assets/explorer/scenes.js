@@ -127,7 +127,8 @@ function stack(room, scene) {
     const placed = place(scene, room, plate, { x: label, y, ch, cw: (room.width - label - 8) / cols, output: i === plates.length - 1 });
     rowLabels(scene, room, placed, "left", label);
     const last = i === plates.length - 1;
-    if (i) scene.captions.push({ text: last ? room.operator : operators[i - 1], x: label - 16, y: y - feet * 0.5, align: "right", role: "ink", size: room.font * 1.7 });
+    const sign = last ? room.operator : operators[i - 1];
+    if (i) scene.captions.push({ text: sign, x: label - 16, y: y - feet * 0.5, align: "right", role: "ink", size: room.font * (sign.length > 2 ? 1 : 1.7) });
     y += rows * ch + foot(scene, room, placed) + room.font * 0.3;
   });
   scene.height = y;

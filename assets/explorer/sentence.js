@@ -15,12 +15,11 @@ export class Sentence {
     this.text = /** @type {HTMLTextAreaElement} */ (h("textarea", { rows: 1, spellcheck: "false", dir: "auto", dataset: { id: "text" }, on: { keydown: entered } }));
     this.target = /** @type {HTMLInputElement} */ (h("input", { type: "text", spellcheck: "false", dir: "auto", dataset: { id: "target" }, on: { keydown: entered } }));
     this.to = /** @type {HTMLSelectElement} */ (h("select", { dataset: { id: "to" } }));
-    this.backwards = /** @type {HTMLInputElement} */ (h("input", { type: "checkbox", dataset: { id: "reading" }, on: { change: () => this.submit() } }));
-    this.order = h("label", { class: "order" }, this.backwards, h("span", {}));
+    this.backwards = h("button", { type: "button", class: "chip order", dataset: { id: "reading" }, on: { click: () => this.turn() } });
     this.go = /** @type {HTMLButtonElement} */ (h("button", { type: "submit", class: "run" }));
     this.file = /** @type {HTMLInputElement} */ (h("input", { type: "file", accept: "image/*", hidden: true, dataset: { id: "image" }, on: { change: () => this.given(this.file.files) } }));
     this.images = h("div", { class: "images" });
-    this.form = h("form", { on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); this.submit(); } } }, this.text, this.to, this.target, this.order, this.go);
+    this.form = h("form", { on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); this.submit(); } } }, this.text, this.to, this.target, this.backwards, this.go);
     element.append(this.form, this.images, this.file);
     element.addEventListener("dragover", (event) => this.reads.includes("image") && event.preventDefault());
     element.addEventListener("drop", (event) => this.dropped(event));
@@ -57,7 +56,13 @@ export class Sentence {
   submit() {
     const { request } = this.store.state;
     const image = this.reads.includes("image") ? request.image : null;
-    this.actions.run({ ...request, text: this.text.value, target: this.target.value.trim() || null, language: this.to.value || null, image, reading: this.recurrent && this.backwards.checked ? "reversed" : null });
+    this.actions.run({ ...request, text: this.text.value, target: this.target.value.trim() || null, language: this.to.value || null, image, reading: this.recurrent ? request.reading : null });
+  }
+
+  /** Read the same sentence in the other order. */
+  turn() {
+    const { request } = this.store.state;
+    this.actions.run({ ...request, text: this.text.value, target: null, language: this.to.value || null, reading: request.reading ? null : "reversed" });
   }
 
   /** @param {FileList | null} files */
@@ -85,8 +90,8 @@ export class Sentence {
     const chosen = this.to.options.length ? this.to.value : store.state.request.language ?? "";
     this.to.replaceChildren(...["", "fr", "zh", "en"].map((language) => h("option", { value: language }, words.ui(`to_${language || "auto"}`))));
     this.to.value = chosen;
-    /** @type {HTMLElement} */ (this.order.lastChild).textContent = words.ui("reading_reversed");
-    this.order.title = words.ui("reading_reversed_title");
+    this.backwards.textContent = words.ui("reading_reversed");
+    this.backwards.title = words.ui("reading_reversed_title");
     this.go.textContent = words.ui(store.state.busy ? "running" : "run");
     this.go.setAttribute("aria-busy", String(store.state.busy));
     this.choices();
@@ -116,8 +121,8 @@ export class Sentence {
     this.text.value = text;
     this.target.value = target ?? "";
     this.to.value = language ?? "";
-    this.order.hidden = !this.recurrent;
-    this.backwards.checked = reading === "reversed";
+    this.backwards.hidden = !this.recurrent;
+    this.backwards.setAttribute("aria-pressed", String(reading === "reversed"));
     const translates = this.card.pairs.length > 0;
     this.to.hidden = !translates;
     this.text.hidden = !this.reads.includes("text");

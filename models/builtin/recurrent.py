@@ -65,9 +65,9 @@ class GRU(nn.Module):
         """The state after each token; one that is not to be read leaves the state as it is."""
         from_input = self.input(x)  # (batch, position, 3·unit)
         steps = []
-        for t in range(x.shape[1]):
-            step = self.step(from_input[:, t], state)
-            state = torch.where(read[:, t, None], step[0], state)
+        for word, is_read in zip(from_input.unbind(dim=1), read[..., None].unbind(dim=1), strict=True):
+            step = self.step(word, state)
+            state = torch.where(is_read, step[0], state)
             steps.append((state, *step[1:]))
         states, from_state, reset, update, candidate = (
             torch.stack(each, dim=1) for each in zip(*steps, strict=True)

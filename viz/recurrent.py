@@ -79,11 +79,8 @@ def facts(trace: Trace, at: Selection) -> dict[str, Fact]:
         raise IndexError(
             f"no unit {at.channel} of {units}, or no dimension {at.dimension} of {embedding.shape[1]}"
         )
-    names = [
-        name
-        for name, array in arrays.items()
-        if array.ndim == 2 and name not in ("encoder_state", "context_vector")
-    ]
+    parts = (f"{part}_{gate}" for part in ("word", "carried") for gate in GATES)
+    names = (*parts, *GATES, "before", "state")
     predicts = stream == trace.predicting and at.query < len(trace.predictions)
     said: dict[str, Fact] = {name: float(arrays[name][at.query, at.channel]) for name in names}
     if "context_vector" in arrays:

@@ -51,19 +51,24 @@ class Drawing:
     def __init__(self, pairs: Mapping[str, Sequence[Pair]]) -> None:
         self._groups, self._weights = weighted({name: some for name, some in pairs.items() if some})
         self._variants = Lexicon(random.Random()).variants
+        self._stopped: dict[str, tuple[list[list[Pair]], list[float]]] = {}
+        for group, weight in zip(self._groups, self._weights, strict=True):
+            if stopped := [pair for pair in group if ends(pair)]:
+                groups, weights = self._stopped.setdefault(group[0].language, ([], []))
+                groups.append(stopped)
+                weights.append(weight)
 
     def draw(self, chance: random.Random) -> Pair:
         """One pair of one to three sentences, no longer than the longest bin."""
-        pair = self._one(chance)
+        pair = self._one(self._groups, self._weights, chance)
         for _ in range(chance.choices((0, 1, 2), JOINED)[0]):
-            more = self._one(chance)
-            fits = len(pair.source) + len(more.source) <= LENGTHS[-1][1]
-            if fits and ends(pair) and more.language == pair.language:
-                pair = joined((pair, more))
+            before = self._one(*self._stopped[pair.language], chance)
+            if ends(before) and len(before.source) + len(pair.source) <= LENGTHS[-1][1]:
+                pair = joined((before, pair))
         return pair
 
-    def _one(self, chance: random.Random) -> Pair:
-        group = chance.choices(self._groups, self._weights)[0]
+    def _one(self, groups: list[list[Pair]], weights: list[float], chance: random.Random) -> Pair:
+        group = chance.choices(groups, weights)[0]
         return varied(chance.choice(group), chance, self._variants)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import TOLERANCE, Array, Site, Trace
+from viz.outputs import row_facts
 from viz.selection import Fact, Selection
 
 GATES = ("reset", "update", "candidate")
@@ -32,9 +33,10 @@ def places(trace: Trace) -> Iterator[tuple[str, str]]:
 
 def stages_of_network(trace: Trace, stream: str) -> dict[str, str]:
     """Stage id → id of the text that tells it. Without attention a decoder has the one vector that it reads."""
-    bottleneck = stream == "decoder" and not trace.blocks
     stages = {"tokens": "tokens", "embedding": "embedding_recurrent", "gates": "gates", "state": "state"}
-    return stages | ({"bottleneck": "bottleneck"} if bottleneck else {})
+    if stream != trace.predicting:
+        return stages
+    return stages | ({} if trace.blocks else {"bottleneck": "bottleneck"}) | {"output": "output"}
 
 
 def before(trace: Trace, stream: str) -> Array:
@@ -83,6 +85,8 @@ def facts(trace: Trace, at: Selection) -> dict[str, Fact]:
     names = (*parts, *GATES, "before", "state")
     predicts = stream == trace.predicting and at.query < len(trace.predictions)
     said: dict[str, Fact] = {name: float(arrays[name][at.query, at.channel]) for name in names}
+    if predicts:
+        said |= row_facts(trace, at)
     if "context_vector" in arrays:
         said["context"] = float(arrays["context_vector"][at.query, at.channel])
     return said | {

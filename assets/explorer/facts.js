@@ -2,6 +2,7 @@
 /** A run's arrays and a selection → the facts of each step. `viz/steps.py` computes the same and is the reference. */
 
 import { unitFacts } from "./recurrent.js";
+import { followFacts, outputFacts } from "./likely.js";
 
 /** @typedef {import("./store.js").Store} Store */
 
@@ -41,6 +42,7 @@ export function facts(store) {
     ...(arrays.stream?.residual ?? arrays.stream?.token_embedding ? streamFacts(arrays.stream, at, run.model) : {}),
     ...(arrays.head?.weights ? headFacts(store, arrays.head, at, block) : arrays.head?.state ? unitFacts(store, arrays.head, at) : {}),
     ...(arrays.router ? routed(arrays.router, at) : {}),
+    ...(arrays.output ? { ...outputFacts(arrays.output, at), ...followFacts(arrays.output) } : {}),
   };
 }
 
@@ -71,6 +73,7 @@ function names(store, at, block) {
     query: at.query, key: at.key, distance: at.query - at.key,
     query_token: token?.text, key_token: store.tokens(block.keyStream)[at.key]?.text,
     predicted_token: run.predicting === block.queryStream ? run.predictions[at.query] ?? "" : "", token_id: token?.id,
+    ...(token?.segment === undefined ? {} : { sentence: "AB"[Math.min(token.segment, 1)] }),
     row: token?.row ?? -1, column: token?.column ?? -1, rows, columns,
     pieces: token?.group === undefined ? 1 : tokens.filter(({ group }) => group === token.group).length,
   };

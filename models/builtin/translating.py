@@ -58,6 +58,7 @@ class BuiltinTranslator:
         self, network: EncoderDecoder, tokenizer: Tokenizer, card: ModelCard, blocks: tuple[Block, ...]
     ) -> None:
         self.network, self.tokenizer, self.card, self.blocks = network, tokenizer, card, blocks
+        self._names = tuple(self._token(id) for id in range(len(tokenizer.vocabulary)))
         network.eval().requires_grad_(False)
 
     def described(self, arrays: Mapping[Where, np.ndarray]) -> dict[Where, np.ndarray]:  # noqa: ARG002
@@ -260,6 +261,7 @@ class BuiltinTranslator:
             arrays=arrays,
             positions=self.positions(arrays),
             predictions=tuple(self._token(int(id)) for id in logits[0].argmax(dim=-1)),
+            names=self._names,
             output=self.tokenizer.decode(tokens["decoder"][1:]),
             languages=(self.tokenizer.language(text), tokens["decoder"][0].text.strip("<>")),
             edits=edits,

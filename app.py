@@ -37,7 +37,6 @@ from starlette.staticfiles import StaticFiles
 import models
 from models import catalog, machine, suggested
 from models.ahead import Ahead
-from models.builtin.lengths import curves
 from models.builtin.translator import CHARACTER_LIMIT, TOKEN_LIMIT
 from models.errors import BadRequest, MicroscopeError, ModelNotOpen, NotOffered
 from models.huggingface.images import BYTES_LIMIT
@@ -139,12 +138,11 @@ async def run(request: HTTPRequest) -> dict:
 
 def _request(body: bytes) -> Request:
     """The run that a request body asks for; its model must be open."""
-    model, dtype, text, target, language, image, reading = _fields(
-        body, ("model", "dtype", "text", "target", "language", "image", "reading")
-    )
+    names = ("model", "text", "target", "language", "image", "dtype", "reading")
+    model, text, target, language, *rest = _fields(body, names)
     if language not in (None, "fr", "zh", "en"):
         raise BadRequest(f"language {language!r}; use fr, zh or en")
-    return _opened(Request(model or models.BUILTIN[0], text or "", target, language, image, dtype, reading))
+    return _opened(Request(model or models.BUILTIN[0], text or "", target, language, *rest))
 
 
 def _opened(wanted: Request) -> Request:
@@ -244,7 +242,7 @@ def _config() -> bytes:
         "builtin": models.BUILTIN,
         "models": [card(models.load(models.BUILTIN[0]).card)],
         "images": [each.as_json(f"{BASE}/assets/images") for each in examples().values()],
-        "lengths": curves(catalog.CHECKPOINTS),
+        "lengths": catalog.lengths(),
         "limits": {"tokens": TOKEN_LIMIT, "characters": CHARACTER_LIMIT},
         "space": os.environ.get("SPACE_ID", ""),
     }
@@ -254,8 +252,7 @@ def _config() -> bytes:
 @answer
 async def config(request: HTTPRequest) -> Response:  # noqa: ARG001
     """The page's configuration."""
-    headers = _FRESH | {"content-encoding": "gzip"}
-    return Response(_config(), media_type="application/json", headers=headers)
+    return Response(_config(), media_type="application/json", headers=_FRESH | {"content-encoding": "gzip"})
 
 
 @asked
@@ -288,7 +285,6 @@ ROUTES = [
     Route(f"/{BASE}/trace/{{key}}/picture", bundle(payload.picture)),
     Route(f"/{BASE}/trace/{{key}}/stream/{{name}}", bundle(payload.stream)),
     Route(f"/{BASE}/trace/{{key}}/router/{{block}}", bundle(payload.router)),
-    Route(f"/{BASE}/trace/{{key}}/recurrence/{{stream}}", bundle(payload.recurrence)),
     Route(f"/{BASE}/trace/{{key}}/output/{{page:int}}", bundle(payload.output)),
     Route(f"/{BASE}/trace/{{key}}/mask/{{block}}/{{head:int}}", bundle(payload.mask)),
     Route(f"/{BASE}/trace/{{key}}/head/{{block}}/{{head:int}}", bundle(payload.head)),

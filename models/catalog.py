@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from models.builtin.lengths import Curve, curves
 from models.builtin.recurrent_translator import RecurrentTranslator
 from models.builtin.translator import Translator
 from models.cache import Key, ModelCache
@@ -95,6 +96,11 @@ def vocabulary(name: str) -> Words:
     if name not in BUILTIN:
         raise UnknownModel(name, BUILTIN)
     return words_of(load(name).tokenizer, words_of(load(BUILTIN[0]).tokenizer))
+
+
+def lengths() -> list[Curve]:
+    """What length costs the recurrent models in the box."""
+    return curves(CHECKPOINTS)
 
 
 def when_closed(tell: Callable[[Key], None]) -> None:

@@ -6,11 +6,11 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
     thumbnails      weights of all heads of all blocks as uint8, 0–255 for 0–1: one array per block (head, query, key)
     proofs          per block `error:<block>` and `proved:<block>`, one number per head
     head            one head in float32: query key value product scores … weights context, its error, and its sink
+                    of a recurrent network: its states, the gates they are made with and what these come from, its error
     stream          token_embedding position_encoding segment_embedding residual (what enters the first layer)
     projection      one head's inputs and W_Q W_K W_V with their biases
     mask            the parts of a block's mask
     router          weight and probability of each expert for each token, in a block's layer
-    recurrence      of a recurrent network: its states, the gates they are made with and what these come from, its error
     output          the best columns of some rows of logits: ids logits exponentials probabilities, `totals` (sum of all
                     exponentials, how many columns, probability of those not shown), `names` as JSON; and next_sentence
     picture         what the model saw (height, width, 3), and the window that each patch belongs to
@@ -27,8 +27,7 @@ from safetensors.numpy import save
 
 from models.trace import Head, Site, Trace
 from viz import outputs
-from viz.recurrent import places
-from viz.recurrent import recurrence as _recurrence
+from viz.recurrent import places, recurrence
 
 THUMBNAIL = 64
 """The most rows and columns of a thumbnail; larger heads are pooled: each cell is the largest weight it stands for."""
@@ -59,14 +58,16 @@ def proofs(trace: Trace) -> bytes:
         arrays[f"error:{block.name}"] = np.array([head.error for head in heads], np.float32)
         arrays[f"proved:{block.name}"] = np.array([head.proved for head in heads], np.uint8)
     for place, stream in places(trace):
-        error, proved, _ = _recurrence(trace, stream)["error"]
+        error, proved, _ = recurrence(trace, stream)["error"]
         arrays[f"error:{place}"] = np.array([error], np.float32)
         arrays[f"proved:{place}"] = np.array([proved], np.uint8)
     return _bundle(arrays)
 
 
 def head(trace: Trace, block: str, head: int) -> bytes:
-    """Every stage of one head. `product` is q · k before the scale."""
+    """Every stage of one head; `product` is q · k before the scale. Of a recurrent network, its states and gates."""
+    if block in dict(places(trace)):
+        return _bundle(recurrence(trace, dict(places(trace))[block]))
     one = trace.head(block, head)
     arrays = {
         "query": one.query,
@@ -127,11 +128,6 @@ def projection(trace: Trace, block: str, head: int) -> bytes:
             own = head if site in {Site.QUERY_WEIGHT, Site.QUERY_BIAS} else shared
             arrays[site.value] = np.asarray(trace.arrays[site, block][own], np.float32)
     return _bundle(arrays)
-
-
-def recurrence(trace: Trace, stream: str) -> bytes:
-    """What a recurrent network computed for each token of a stream."""
-    return _bundle(_recurrence(trace, stream))
 
 
 def mask(trace: Trace, block: str, head: int) -> bytes:

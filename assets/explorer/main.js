@@ -265,8 +265,8 @@ class Page {
 
   /** Where the bundles are that the stage in view shows. @param {any} run @param {any} selection @returns {Record<string, string>} */
   paths(run, { block, head, query, stage }) {
-    const { queryStream, stages, heads } = run.blocks.find((/** @type {any} */ each) => each.name === block);
-    const all = { head: heads ? `head/${block}/${head}` : `recurrence/${queryStream}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, output: `output/${run.predicting ? Math.floor(query / ROWS) : 0}` };
+    const { queryStream, stages } = run.blocks.find((/** @type {any} */ each) => each.name === block);
+    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, output: `output/${run.predicting ? Math.floor(query / ROWS) : 0}` };
     const shown = this.store.state.config.stages.find((/** @type {any} */ each) => each.id === stage);
     const needed = new Set(["head", ...shown.plates.map((/** @type {any} */ plate) => plate.bundle), ...shown.bundles]);
     const small = run.tokens[queryStream].length * run.model.d_model < SMALL;

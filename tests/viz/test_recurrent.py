@@ -39,7 +39,7 @@ def trace(request_made):
 
 
 def arrays(trace, stream):
-    return load(payload.recurrence(trace, stream))
+    return load(payload.head(trace, f"{stream}.0.recurrent", 0))
 
 
 def walks(trace):

@@ -12,7 +12,7 @@ LITERALS = frozenset({"arguments_literal"})
 
 WORDS = LITERALS | {
     *("model", "block", "stream", "query_token", "key_token", "predicted_token"),
-    *("top_token", "second_token", "choice_token", "best_token", "sentence"),
+    *("top_token", "second_token", "choice_token", "best_token", "sentence", "last_token"),
 }
 """Facts that are words."""
 
@@ -37,6 +37,8 @@ MEASURES = frozenset({
     *("angle", "frequency", "turn", "stretch", "query_before", "other_before", "product_before"),
     *("softcap", "bias", "slope", "sink_score", "sink", "sink_exponential"),
     *("router_weight", "router_chance", "router_top_weight"),
+    *(f"{part}_{gate}" for part in ("word", "carried") for gate in ("reset", "update", "candidate")),
+    *("reset", "update", "candidate", "before", "state", "kept_percent"),
     *("choice_logit", "choice_shifted", "choice_exponential", "choice_probability"),
     *("best_logit", "best_probability", "output_sum", "others_probability"),
     *("follows_logit", "random_logit", "pair_logit", "follows_exponential", "random_exponential", "pair_sum"),
@@ -70,6 +72,11 @@ _FOLLOWS = frozenset({
 _NORM = frozenset({"norm_size", "norm_given", "norm_spread", "norm_root", "norm_plain", "gamma", "normed"})
 _MLP = frozenset({"unit", "units", "units_shown", "units_on", "mlp_up", "mlp_hidden", "mlp_written"})
 
+_GATES = frozenset({
+    *(f"{part}_{gate}" for part in ("word", "carried") for gate in ("reset", "update", "candidate")),
+    *("reset", "update", "candidate", "before", "state", "kept_percent", "units"),
+})  # fmt: skip
+
 ONLY: Mapping[str, frozenset[str]] = {
     "embedding": frozenset({"embedding", "table_value"}),
     **dict.fromkeys(("embedding_plain", "embedding_patches", "embedding_numbered"), frozenset({"embedding"})),
@@ -86,6 +93,10 @@ ONLY: Mapping[str, frozenset[str]] = {
     "sink": _SINK,
     "router": _ROUTER | {"router_chance"},
     "router_plain": _ROUTER,
+    "embedding_recurrent": frozenset({"embedding"}),
+    "gates": _GATES,
+    "state": _GATES,
+    "bottleneck": frozenset({"units", "last_token"}),
     **dict.fromkeys(("output", "output_next", "output_target", "output_masked"), _OUTPUT),
     **dict.fromkeys(("output_label", "output_class"), _OUTPUT),
     "next_sentence": _FOLLOWS,

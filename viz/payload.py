@@ -6,6 +6,7 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
     thumbnails      weights of all heads of all blocks as uint8, 0–255 for 0–1: one array per block (head, query, key)
     proofs          per block `error:<block>` and `proved:<block>`, one number per head
     head            one head in float32: query key value product scores … weights context, its error, and its sink
+                    of a recurrent network: its states, the gates they are made with and what these come from, its error
     stream          token_embedding position_encoding segment_embedding residual (what enters the first layer)
     projection      one head's inputs and W_Q W_K W_V with their biases
     mask            the parts of a block's mask
@@ -28,6 +29,7 @@ from safetensors.numpy import save
 
 from models.trace import Head, Site, Trace
 from viz import feedforward, norms, outputs
+from viz.recurrent import places, recurrence
 
 THUMBNAIL = 64
 """The most rows and columns of a thumbnail; larger heads are pooled: each cell is the largest weight it stands for."""
@@ -43,8 +45,11 @@ _PER_HEAD = (
 
 
 def thumbnails(trace: Trace) -> bytes:
-    """The weights of every head, 0–255, pooled where a head is large."""
-    return _bundle({block.name: _thumbnails(trace, block.name, block.heads) for block in trace.blocks})
+    """The weights of every head, 0–255, pooled where a head is large; of a recurrent network its states, −1 to 1."""
+    states = {place: _state_thumbnail(trace, stream) for place, stream in places(trace)}
+    return _bundle(
+        states | {block.name: _thumbnails(trace, block.name, block.heads) for block in trace.blocks}
+    )
 
 
 def proofs(trace: Trace) -> bytes:
@@ -54,11 +59,17 @@ def proofs(trace: Trace) -> bytes:
         heads = [trace.head(block.name, head) for head in range(block.heads)]
         arrays[f"error:{block.name}"] = np.array([head.error for head in heads], np.float32)
         arrays[f"proved:{block.name}"] = np.array([head.proved for head in heads], np.uint8)
+    for place, stream in places(trace):
+        error, proved, _ = recurrence(trace, stream)["error"]
+        arrays[f"error:{place}"] = np.array([error], np.float32)
+        arrays[f"proved:{place}"] = np.array([proved], np.uint8)
     return _bundle(arrays)
 
 
 def head(trace: Trace, block: str, head: int) -> bytes:
-    """Every stage of one head. `product` is q · k before the scale."""
+    """Every stage of one head; `product` is q · k before the scale. Of a recurrent network, its states and gates."""
+    if block in dict(places(trace)):
+        return _bundle(recurrence(trace, dict(places(trace))[block]))
     one = trace.head(block, head)
     arrays = {
         "query": one.query,
@@ -193,6 +204,12 @@ def picture(trace: Trace) -> bytes:
 def _thumbnails(trace: Trace, block: str, heads: int) -> NDArray[np.uint8]:
     pooled = [_pooled(trace.head(block, head).weights) for head in range(heads)]
     return np.rint(np.clip(np.stack(pooled), 0, 1) * 255).astype(np.uint8)
+
+
+def _state_thumbnail(trace: Trace, stream: str) -> NDArray[np.uint8]:
+    """(1, position, unit) of at most `THUMBNAIL` units: 0–255 for −1 to 1."""
+    states = trace.array(Site.STATE, stream)[:, :THUMBNAIL]
+    return np.rint((np.clip(states, -1, 1) + 1) / 2 * 255).astype(np.uint8)[None]
 
 
 def _pooled(weights: NDArray) -> NDArray:

@@ -92,8 +92,17 @@ _GATE = Plate("gate", "mlp", ("query", "d_hidden"), "score", "G", optional=True)
 _UP = Plate("up", "mlp", ("query", "d_hidden"), "score", "U")
 _HIDDEN = Plate("hidden", "mlp", ("query", "d_hidden"), "context", "H")
 _MLP_OUTPUT = Plate("mlp_output", "mlp", ("query", "d_model"), "stream", "Y")
+_BEFORE = Plate("before", "head", ("query", "unit"), "stream", "hₜ₋₁")
+_RESET = Plate("reset", "head", ("query", "unit"), "weight", "r")
+_UPDATE = Plate("update", "head", ("query", "unit"), "weight", "z")
+_CANDIDATE = Plate("candidate", "head", ("query", "unit"), "stream", "ĥ")
+_STATE = Plate("state", "head", ("query", "unit"), "stream", "h")
+_ENCODER_STATE = Plate("encoder_state", "head", ("key", "unit"), "stream", "h")
+_LAST_STATE = Plate("last_state", "head", ("one", "unit"), "context", "hₙ")
+_CONTEXT_VECTOR = Plate("context_vector", "head", ("query", "unit"), "context", "c")
 
 _CELL = ("query", "key")
+_UNIT = ("query", "unit")
 
 STAGES: tuple[Stage, ...] = (
     Stage("tokens", "tokens", ()),
@@ -109,6 +118,27 @@ STAGES: tuple[Stage, ...] = (
         ("+", "+", "="),
     ),
     Stage("norm", "stack", (_NORM_GIVEN, _NORMED), (Source("norm_given", ("query",)),), ("norm",)),
+    Stage(
+        "gates",
+        "stack",
+        (_BEFORE, _RESET, _UPDATE, _CANDIDATE),
+        (Source("before", ("query",)), Source("reset", _UNIT), Source("update", _UNIT)),
+        ("σ", "σ", "tanh"),
+    ),
+    Stage(
+        "state",
+        "stack",
+        (_UPDATE, _BEFORE, _CANDIDATE, _STATE),
+        tuple(Source(plate.array, _UNIT) for plate in (_UPDATE, _BEFORE, _CANDIDATE)),
+        ("∘", "+ (1−z) ∘", "="),
+    ),
+    Stage(
+        "bottleneck",
+        "stack",
+        (_ENCODER_STATE, _LAST_STATE, _CONTEXT_VECTOR),
+        (Source("encoder_state", ("unit",)), Source("last_state", ("unit",))),
+        ("↓", "↓"),
+    ),
     Stage(
         "qkv",
         "fan",

@@ -15,12 +15,23 @@ from models.trace import Block, Site, Trace
 from viz import feedforward
 from viz.norms import norm_of
 from viz.outputs import follows, has_output
+from viz.recurrent import is_recurrent
 
 CLOSE = 1e-3
 """How near two numbers must be, relative to their size, to be called the same."""
 
 EVEN = 0.05
 """How near two turns, in radians, must be to be called the same: angles are measured from rounded numbers."""
+
+RECURRENT = {
+    "embedding": "embedding_recurrent",
+    "qkv": "qkv_states",
+    "scores": "scores_states",
+    "scale": "",
+    "mask": "",
+    "context": "context_states",
+}
+"""What recurrent networks with attention tell in another way, or do not have."""
 
 EARLIER = ("causal", "sliding", "chunked")
 """Kinds of mask that hide what comes later."""
@@ -66,6 +77,8 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
         "output": _output(trace, block),
         "next_sentence": "next_sentence" if _says_next(trace, block) else "",
     }
+    if is_recurrent(trace):
+        there |= RECURRENT
     return {stage: text for stage, text in there.items() if text}
 
 

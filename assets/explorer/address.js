@@ -80,7 +80,7 @@ export function nearest(asked, run, config, fallback) {
   const block = run.blocks.find((/** @type {any} */ b) => b.name === oneOf("block", run.blocks.map((/** @type {any} */ b) => b.name)));
   const selection = {
     block: block.name,
-    head: oneOf("head", upTo(block.heads)),
+    head: oneOf("head", upTo(block.heads || 1)),
     query: oneOf("query", upTo(run.tokens[block.queryStream].length)),
     key: oneOf("key", upTo(run.tokens[block.keyStream].length)),
     channel: oneOf("channel", upTo(Math.max(block.dHead, block.dValue))),

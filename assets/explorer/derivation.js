@@ -41,10 +41,10 @@ const weighted = ({ head }, at) => ({
 /** @type {Line[]} */
 const ATTENTION = [
   { id: "line_product", stage: "scores", terms: dot },
-  { id: "line_scale", stage: "scale" },
+  { id: "line_scale", stage: "scale", needs: "scale" },
   { id: "line_cap", stage: "softcap", needs: "softcap" },
-  { id: "line_bias", stage: "bias" },
-  { id: "line_mask", stage: "mask" },
+  { id: "line_bias", stage: "bias", needs: "mask" },
+  { id: "line_mask", stage: "mask", needs: "mask" },
   { id: "line_max", stage: "softmax" },
   { id: "line_exp", stage: "softmax" },
   { id: "line_sum", stage: "softmax", terms: exponentials },
@@ -75,6 +75,11 @@ const LINES = {
   mask_parts: [{ id: "line_parts" }],
   router: [{ id: "line_router" }, { id: "line_router_top" }],
   router_plain: [{ id: "line_router_plain" }, { id: "line_router_top" }],
+  embedding_recurrent: [{ id: "line_row" }],
+  gates: [{ id: "line_gate_reset" }, { id: "line_gate_update" }, { id: "line_candidate" }],
+  state: [{ id: "line_state_new" }, { id: "line_state_kept" }, { id: "line_state" }],
+  bottleneck: [{ id: "line_bottleneck" }],
+  qkv_states: [{ id: "line_state_query", terms: projected("query_input", "query_weight", "query", "query") }, { id: "line_state_key" }],
   qkv: [
     { id: "line_query", terms: projected("query_input", "query_weight", "query", "query") },
     { id: "line_key", terms: projected("key_input", "key_weight", "key", "key") },

@@ -2,6 +2,7 @@
 /** A run's arrays and a selection → the facts of each step. `viz/steps.py` computes the same and is the reference. */
 
 import { feedForward, normed } from "./inner.js";
+import { unitFacts } from "./recurrent.js";
 import { followFacts, outputFacts } from "./likely.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -42,8 +43,8 @@ export function facts(store) {
   return {
     ...names(store, at, block),
     ...sizes(run, block, at, arrays),
-    ...(arrays.stream?.residual ? streamFacts(arrays.stream, at, run.model) : {}),
-    ...(arrays.head ? headFacts(store, arrays.head, at, block) : {}),
+    ...(arrays.stream?.residual ?? arrays.stream?.token_embedding ? streamFacts(arrays.stream, at, run.model) : {}),
+    ...(arrays.head?.weights ? headFacts(store, arrays.head, at, block) : arrays.head?.state ? unitFacts(store, arrays.head, at) : {}),
     ...(arrays.router ? routed(arrays.router, at) : {}),
     ...(arrays.norm?.norm ? normed(arrays.norm, at) : {}),
     ...(arrays.mlp?.up ? feedForward(arrays.mlp, at) : {}),
@@ -88,7 +89,7 @@ function names(store, at, block) {
 function argumentsOf(store) {
   const { run, request } = store.state;
   const image = run.image && (run.image.startsWith("example:") ? `assets/images/${run.image.slice(8)}.png` : "image.png");
-  const named = { target: run.target, language: request.language, image };
+  const named = { target: run.target, language: request.language, image, reading: request.reading };
   return [literal(run.text), ...Object.entries(named).filter(([, value]) => value != null).map(([name, value]) => `${name}=${literal(value)}`)].join(", ");
 }
 

@@ -15,6 +15,7 @@ import { Heads } from "./heads.js";
 import { ROWS } from "./likely.js";
 import { Bars, Lines } from "./lines.js";
 import { Models } from "./models.js";
+import { Curve } from "./recurrent.js";
 import { Sentence } from "./sentence.js";
 import { Store } from "./store.js";
 import { StageStrip, TokenStrips } from "./strips.js";
@@ -53,6 +54,7 @@ function telling(run, head, selection, asked) {
   const words = tokens.map((/** @type {any} */ token, /** @type {number} */ i) => (token.special || !/[\p{L}\d]/u.test(token.text) ? -1 : i)).filter((/** @type {number} */ i) => i >= 0);
   const patches = tokens.some((/** @type {any} */ token) => token.row >= 0);
   const query = asked ?? (patches ? words[Math.floor(words.length * 0.55)] : words[words.length - 1]) ?? selection.query;
+  if (!head.weights) return { query };
   const weights = row(head.weights, query);
   const best = ranked(weights).filter((key) => weights[key] > 0);
   return { query, key: best.find((key) => key > 0 && key !== query) ?? best[0] ?? 0 };
@@ -98,8 +100,8 @@ class Page {
     const part = (/** @type {string} */ tag, /** @type {string} */ name) => h(tag, { class: name });
     const [top, sentence, presets, notices, strips, pictures] = ["topbar", "sentence", "presets", "notices", "strips", "pictures"].map((name) => part("div", name));
     const stages = h("div", { class: "stages", role: "tablist" });
-    const [heads, figure, explain, lines, bars] = [["nav", "heads"], ["section", "figure"], ["section", "explain"], ["section", "lines"], ["section", "bars"]].map(([tag, name]) => part(tag, name));
-    const main = h("main", {}, strips, stages, figure, h("div", { class: "below" }, lines, bars));
+    const [heads, figure, explain, lines, bars, curve] = [["nav", "heads"], ["section", "figure"], ["section", "explain"], ["section", "lines"], ["section", "bars"], ["section", "curve"]].map(([tag, name]) => part(tag, name));
+    const main = h("main", {}, strips, stages, figure, h("div", { class: "below" }, lines, bars, curve));
     this.root.append(top, sentence, presets, notices, h("div", { class: "body" }, h("div", { class: "left" }, pictures, heads), main, explain));
     const { store, words, data } = this;
     const tried = (/** @type {() => any} */ action) => this.tried(action);
@@ -119,6 +121,7 @@ class Page {
     new Explanation(explain, store, words, dialog);
     new Lines(lines, store, words);
     new Bars(bars, store, words);
+    new Curve(curve, store, words);
   }
 
   watch() {

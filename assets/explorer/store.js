@@ -10,7 +10,7 @@
  */
 
 /** The axis of a plate → the part of the selection that lies on it. */
-export const PART = { query: "query", key: "key", d_head: "channel", d_value: "channel", d_model: "dimension", expert: "expert", d_hidden: "unit" };
+export const PART = { query: "query", key: "key", d_head: "channel", d_value: "channel", unit: "channel", d_model: "dimension", expert: "expert", d_hidden: "unit" };
 
 export class Store {
   /** @param {Record<string, any>} state */

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from models.family.course import Course
+from models.family.recurrent import AttentionCourse, Seq2SeqCourse
 from models.family.translator import PlainTranslatorCourse, TranslatorCourse
 
 COURSES: dict[str, type[Course]] = {
     "translator": TranslatorCourse,
     "translator-plain": PlainTranslatorCourse,
+    "seq2seq": Seq2SeqCourse,
+    "seq2seq-attention": AttentionCourse,
 }
 """In the order in which they are trained."""

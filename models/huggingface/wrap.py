@@ -129,6 +129,7 @@ class Wrapped:
         edits: Sequence[Edit] = (),
         image: Picture | None = None,
         keep: Collection[Site] | None = None,
+        reading: str | None = None,
     ) -> Trace:
         """One run. Without a target an encoder-decoder's own greedy output is read back in one teacher-forced pass.
 
@@ -137,11 +138,11 @@ class Wrapped:
         Raises:
             TextError: nothing to read, too long, no tokenizer.
             ImageError: no image, one that cannot be taken, or no text beside it.
-            BadRequest: inputs that this model does not read, or a language, which these models do not choose.
+            BadRequest: inputs that this model does not read, or a language or reading, which are not theirs.
             UnsupportedEdit: any edit.
         """
         self.model.eval()
-        self._check_language(language)
+        self._check_language(language, reading)
         if edits:
             raise UnsupportedEdit(edits[0], BUILT)
         given, tokens, seen = self.reader.read(text, inputs, image)
@@ -215,7 +216,9 @@ class Wrapped:
             for known in self.lessons.all:
                 observe(self._modules(known.study))
 
-    def _check_language(self, language: str | None) -> None:
+    def _check_language(self, language: str | None, reading: str | None = None) -> None:
+        if reading is not None:
+            raise BadRequest(f"reading {reading!r}; {self.name} reads forwards only")
         if language is not None:
             raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
 

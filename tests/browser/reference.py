@@ -41,6 +41,8 @@ LINES = {
     "mask_parts": ("line_parts",),
     "router": ("line_router", "line_router_top"),
     "router_plain": ("line_router_plain", "line_router_top"),
+    "embedding_recurrent": ("line_row",),
+    "qkv_states": ("line_state_query", "line_state_key"),
     **dict.fromkeys(("output", "output_next", "output_target", "output_masked"), _OUTPUT),
     **dict.fromkeys(("output_label", "output_class"), _OUTPUT),
     "norm_layer": _NORM,
@@ -58,7 +60,7 @@ ATTENTION = {
     "line_product": "scores",
     "line_scale": "scale",
     "line_cap": "softcap",
-    "line_bias": "scores",
+    "line_bias": "mask",
     "line_mask": "mask",
     **dict.fromkeys(("line_max", "line_exp", "line_sum", "line_weight"), "softmax"),
     "line_sink": "sink",
@@ -76,7 +78,7 @@ def run(request: Request) -> Trace:
 def request_of(address: Address) -> Request:
     """The run that an address names."""
     model, text = address["model"], address.get("text", "")
-    rest = {name: address.get(name) for name in ("target", "image", "dtype")}
+    rest = {name: address.get(name) for name in ("target", "image", "dtype", "reading")}
     return Request(model, text, language=address.get("to"), **rest)
 
 
@@ -144,7 +146,9 @@ class Expected:
         """The Python of the stage."""
         _, example, name = (self.request.image or "").rpartition("example:")
         image = self.request.image and (f"assets/images/{name}.png" if example else "image.png")
-        given = arguments(self.request.text, self.request.target, self.request.language, image)
+        given = arguments(
+            self.request.text, self.request.target, self.request.language, image, self.request.reading
+        )
         return render(self.told["code"], self.facts | {"arguments_literal": given})
 
     def result(self) -> str:
@@ -170,7 +174,7 @@ class Expected:
             "line_angle": self.facts["channel"] % 2 == 1,
             "line_bias": "bias" in self.stages,
             "line_sum": "sink" in self.stages,
-            "line_scale": self.stages["scale"] != "scale",
+            "line_scale": self.stages.get("scale") != "scale",
             "line_turn": self.facts["channel"] == self.facts.get("second_channel"),
         }.get(id, False)
         return self.ui(f"{id}_other" if odd else id, self.facts | self._terms(id))
@@ -179,6 +183,8 @@ class Expected:
         """What a line says beyond the facts of the selection."""
         if id in _QKV:
             return self._projected(id.removeprefix("line_"))
+        if id == "line_state_query":
+            return self._projected("query")
         first = self.facts["largest_dimension"]
         pair, width = self.facts.get("pair", 0), self.trace.model.d_model
         return {

@@ -11,7 +11,13 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-FOLDER = Path(__file__).parents[1] / "assets" / "images"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # what follows is the project's own, wherever this is started
+
+from models.family.drawing import CLASSES, draw  # noqa: E402
+
+FOLDER = ROOT / "assets" / "images"
+SIDE = 256
 FINER = 4
 """Everything is drawn so many times larger and then made smaller, so that edges are smooth."""
 
@@ -59,10 +65,9 @@ class Canvas:
             rest = [0, FINER * high, FINER * self._size[0], FINER * bottom]
             self._draw.rectangle(rest, fill=color)
 
-    def save(self, path: Path) -> None:
-        small = self._image.resize(self._size, Image.Resampling.LANCZOS)
-        few = small.quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        few.save(path, optimize=True)
+    def image(self) -> Image.Image:
+        """The picture in its own size."""
+        return self._image.resize(self._size, Image.Resampling.LANCZOS)
 
 
 def _bezier(points: list[Point], at: float) -> Point:
@@ -184,15 +189,35 @@ def harbour() -> Canvas:
     return canvas
 
 
-PICTURES: dict[str, Callable[[], Canvas]] = {"shapes": shapes, "digit": digit, "cat": cat, "harbour": harbour}
+def learned(name: str, number: int) -> Image.Image:
+    """A picture such as the built-in models learned from, larger than they read it."""
+    chance = random.Random(f"example {name} {number}")
+    return Image.fromarray(draw(chance, CLASSES.index(name), SIDE).pixels)
+
+
+PICTURES: dict[str, Callable[[], Image.Image]] = {
+    "star": lambda: learned("star", 2),
+    "heart": lambda: learned("heart", 3),
+    "cross": lambda: learned("cross", 4),
+    "square": lambda: learned("square", 6),
+    "two": lambda: learned("2", 9),
+    "four": lambda: learned("4", 5),
+    "seven": lambda: learned("7", 10),
+    "eight": lambda: learned("8", 11),
+    "shapes": lambda: shapes().image(),
+    "digit": lambda: digit().image(),
+    "cat": lambda: cat().image(),
+    "harbour": lambda: harbour().image(),
+}
 
 
 def main(folder: Path = FOLDER) -> None:
     """Draw all of them."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, draw in PICTURES.items():
+    for name, paint in PICTURES.items():
         path = folder / f"{name}.png"
-        draw().save(path)
+        few = paint().quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        few.save(path, optimize=True)
         print(f"{path.name}: {path.stat().st_size} bytes")
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from models.family.course import Course
+from models.family.vision import ShiftedWindows, VisionTransformer
 
-COURSES: dict[str, type[Course]] = {}
+COURSES: dict[str, type[Course]] = {
+    "vit": VisionTransformer,
+    "swin": ShiftedWindows,
+}
 """In the order in which they are trained."""

@@ -73,15 +73,14 @@ def draw(chance: random.Random, label: int | None = None, side: int = SIDE) -> D
 def painted(
     behind: NDArray[np.uint8], cover: NDArray[np.float32], colors: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Objects laid over backgrounds, each in the first of its colours that stands out, or in the last.
+    """Objects laid over backgrounds, each in the first of its colours that stands out, or in the one that does most.
 
     Axes: behind (image, row, column, 3), cover (image, row, column), colors (image, try, 3).
     """
     weight = cover / np.maximum(cover.sum(axis=(1, 2), keepdims=True), 1e-6)
     mean = np.einsum("nrc,nrck->nk", weight, behind, dtype=np.float32)
     distance = np.linalg.norm(colors - mean[:, None], axis=-1) / 255
-    distance[:, -1] = np.inf
-    chosen = colors[np.arange(len(colors)), (distance >= CONTRAST).argmax(axis=1)]  # (image, 3)
+    chosen = colors[np.arange(len(colors)), np.minimum(distance, CONTRAST).argmax(axis=1)]  # (image, 3)
     share = cover[..., None]
     return (behind * (1 - share) + chosen[:, None, None] * share + 0.5).astype(np.uint8)
 

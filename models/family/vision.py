@@ -126,7 +126,7 @@ the mean over the heads of the layer where it is highest (chosen on other images
         hidden_size=96,
         num_hidden_layers=4,
         num_attention_heads=4,
-        intermediate_size=384,
+        intermediate_size=192,
         image_size=SIDE,
         patch_size=PATCH,
         hidden_dropout_prob=0.0,

@@ -23,13 +23,13 @@ SIDE = 64
 FINER = 4
 CLASSES = (*SHAPES, *DIGITS)
 """The classes, in the order of their ids."""
-LIMITS = {**dict.fromkeys(SHAPES, (0.24, 0.36)), **dict.fromkeys(DIGITS, (0.34, 0.48))}
+LIMITS = {**dict.fromkeys(SHAPES, (0.28, 0.38)), **dict.fromkeys(DIGITS, (0.38, 0.5))}
 """The least and the greatest height of an object."""
-TURN = 20.0
+TURN = 15.0
 """An object is turned by so many degrees at most, one way or the other."""
 MARGIN = 0.03
-CONTRAST = 0.5
-"""The least distance of an object's colour from the mean colour behind it, in RGB of [0, 1]."""
+CONTRAST = 0.33
+"""An object is lighter than what is behind it by so much, in mean over red, green and blue of [0, 1]."""
 TRIES = 8
 
 Pixels = NDArray[np.uint8]  # (row, column, 3)
@@ -66,7 +66,7 @@ def draw(chance: random.Random, label: int | None = None, side: int = SIDE) -> D
     label = chance.randrange(len(CLASSES)) if label is None else label
     behind = background(chance, side)
     cover = covered(figure(chance, label), chance, side)
-    colors = np.array([[vivid(chance) for _ in range(TRIES)]], dtype=np.uint8)
+    colors = np.array([[light(chance) for _ in range(TRIES)]], dtype=np.uint8)
     return Drawing(painted(behind[None], cover[None], colors)[0], label, cover)
 
 
@@ -79,8 +79,8 @@ def painted(
     """
     weight = cover / np.maximum(cover.sum(axis=(1, 2), keepdims=True), 1e-6)
     mean = np.einsum("nrc,nrck->nk", weight, behind, dtype=np.float32)
-    distance = np.linalg.norm(colors - mean[:, None], axis=-1) / 255
-    chosen = colors[np.arange(len(colors)), np.minimum(distance, CONTRAST).argmax(axis=1)]  # (image, 3)
+    lighter = (colors - mean[:, None]).mean(axis=-1) / 255
+    chosen = colors[np.arange(len(colors)), np.minimum(lighter, CONTRAST).argmax(axis=1)]  # (image, 3)
     share = cover[..., None]
     return (behind * (1 - share) + chosen[:, None, None] * share + 0.5).astype(np.uint8)
 
@@ -139,9 +139,9 @@ def background(chance: random.Random, side: int = SIDE) -> Pixels:
     canvas = _clouds(chance, palette, fine)
     pen = ImageDraw.Draw(canvas, "RGBA")
     kinds: list[Callable[[], None]] = [
-        *[lambda: _spot(pen, chance, palette, fine)] * chance.randint(2, 7),
-        *[lambda: _line(pen, chance, palette, fine)] * chance.randint(2, 6),
-        *[lambda: _scrap(pen, chance, palette, fine)] * chance.randint(4, 12),
+        *[lambda: _spot(pen, chance, palette, fine)] * chance.randint(2, 6),
+        *[lambda: _line(pen, chance, palette, fine)] * chance.randint(1, 4),
+        *[lambda: _scrap(pen, chance, palette, fine)] * chance.randint(3, 8),
     ]
     chance.shuffle(kinds)
     for add in kinds:
@@ -149,9 +149,9 @@ def background(chance: random.Random, side: int = SIDE) -> Pixels:
     return np.asarray(canvas.reduce(FINER))
 
 
-def vivid(chance: random.Random) -> Color:
-    """A colour of any hue, from deep to light."""
-    return _rgb(chance.random(), chance.uniform(0.15, 0.95), chance.uniform(0.15, 1.0))
+def light(chance: random.Random) -> Color:
+    """A light colour of any hue."""
+    return _rgb(chance.random(), chance.uniform(0.05, 0.65), chance.uniform(0.8, 1.0))
 
 
 def _rgb(hue: float, saturation: float, value: float) -> Color:
@@ -160,17 +160,17 @@ def _rgb(hue: float, saturation: float, value: float) -> Color:
 
 
 def _palette(chance: random.Random) -> list[Color]:
-    """Colours that go together: near in hue and in lightness, but for one."""
-    hue, value = chance.random(), chance.uniform(0.3, 0.95)
+    """Colours that go together, near in hue and in lightness; the last may be as light as an object."""
+    hue, value = chance.random(), chance.uniform(0.2, 0.6)
     near = [
         _rgb(
             hue + chance.uniform(-0.08, 0.08),
-            chance.uniform(0.1, 0.6),
-            min(1.0, max(0.1, value + chance.uniform(-0.2, 0.2))),
+            chance.uniform(0.2, 0.8),
+            max(0.08, value + chance.uniform(-0.2, 0.15)),
         )
         for _ in range(5)
     ]
-    return [*near, vivid(chance)]
+    return [*near, light(chance)]
 
 
 def _clouds(chance: random.Random, palette: Sequence[Color], fine: int) -> Image.Image:

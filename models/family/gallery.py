@@ -26,8 +26,8 @@ from models.family.drawing import (
     centred,
     covered,
     draw,
+    light,
     painted,
-    vivid,
 )
 
 BACKGROUNDS = 1536
@@ -56,7 +56,7 @@ class Gallery:
         covers = [covered(centred(chance, place // OBJECTS), chance) for place in range(count)]
         self._covers = np.stack([(255 * cover + 0.5).astype(np.uint8) for cover in covers])
         self._room = np.array([_room(cover) for cover in self._covers])  # (object, 2, 2)
-        self._colors = np.array([vivid(chance) for _ in range(COLORS)], dtype=np.uint8)
+        self._colors = np.array([light(chance) for _ in range(COLORS)], dtype=np.uint8)
 
     def images(self, step: int, count: int) -> Images:
         """The images of one step of training."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from models.family.course import Course
+from models.family.translator import PlainTranslatorCourse, TranslatorCourse
 from models.family.vision import ShiftedWindows, VisionTransformer
 
 COURSES: dict[str, type[Course]] = {
+    "translator": TranslatorCourse,
+    "translator-plain": PlainTranslatorCourse,
     "vit": VisionTransformer,
     "swin": ShiftedWindows,
 }

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from models.family.course import Course, Recipe
 
@@ -41,11 +40,14 @@ class Training:
         self.course, self.state = course, state
         torch.manual_seed(course.recipe.seed)
         self.model = course.fresh()
-        self.optimiser = torch.optim.AdamW(_groups(self.model, course.recipe), betas=BETAS, fused=True)
+        decay = course.recipe.decay
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), betas=BETAS, weight_decay=decay, fused=True
+        )
         self.step, self.seconds = 0, 0.0
         self._resume()
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Generator[Progress, None, None]:
         """Train from the current step to the last; the state is saved now and then, and when the caller stops."""
         recipe, losses, saved = self.course.recipe, list[float](), time.monotonic()
         batches = self.course.batches(self.step)
@@ -98,10 +100,8 @@ class Training:
 
     def _progress(self, losses: list[float]) -> Progress:
         self.model.eval()
-        chance = torch.get_rng_state()
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=()):
             glance = self.course.glance(self.model)
-        torch.set_rng_state(chance)
         left = self.seconds / self.step * (self.course.recipe.steps - self.step)
         return Progress(self.step, self.course.recipe.steps, sum(losses) / max(len(losses), 1), glance, left)
 
@@ -121,12 +121,3 @@ def learning_rate(step: int, recipe: Recipe) -> float:
     """Linear warm-up, then half a cosine down to zero."""
     warm = min(1.0, (step + 1) / recipe.warmup)
     return recipe.rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-
-
-def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Weight decay for matrices only, not for biases and norms."""
-    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in learned if p.dim() > 1], "weight_decay": recipe.decay},
-        {"params": [p for p in learned if p.dim() <= 1], "weight_decay": 0.0},
-    ]

@@ -218,7 +218,7 @@ def looking(model: Any, drawings: Sequence[Drawing], layer: int) -> Figures:
         "class_token.weight_on_object": Figure(float(weight), count),
         "class_token.object_area": Figure(float(area(drawings).mean()), count),
         **{
-            f"ratio.encoder.{place}.self": Figure(float(mean), count)
+            f"ratio_in_layer.{place}": Figure(float(mean), count)
             for place, mean in enumerate(found.mean(axis=0))
         },
     }

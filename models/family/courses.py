@@ -5,11 +5,14 @@ from __future__ import annotations
 from models.family.course import Course
 from models.family.recurrent import AttentionCourse, Seq2SeqCourse
 from models.family.translator import PlainTranslatorCourse, TranslatorCourse
+from models.family.vision import ShiftedWindows, VisionTransformer
 
 COURSES: dict[str, type[Course]] = {
     "translator": TranslatorCourse,
     "translator-plain": PlainTranslatorCourse,
     "seq2seq": Seq2SeqCourse,
     "seq2seq-attention": AttentionCourse,
+    "vit": VisionTransformer,
+    "swin": ShiftedWindows,
 }
 """In the order in which they are trained."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from models.family.course import Course
+from models.family.gpt import GPT
+from models.family.llama import Llama
 from models.family.translator import PlainTranslatorCourse, TranslatorCourse
 
 COURSES: dict[str, type[Course]] = {

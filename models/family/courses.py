@@ -10,5 +10,7 @@ from models.family.translator import PlainTranslatorCourse, TranslatorCourse
 COURSES: dict[str, type[Course]] = {
     "translator": TranslatorCourse,
     "translator-plain": PlainTranslatorCourse,
+    "gpt": GPT,
+    "llama": Llama,
 }
 """In the order in which they are trained."""

@@ -8,6 +8,7 @@ from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from models.family.causal import CONTEXT, CausalCourse
+from models.family.language import END_ID, PAD_ID
 
 WIDTH, LAYERS, HEADS, INNER = 128, 4, 4, 384
 
@@ -25,10 +26,9 @@ class GPT(CausalCourse):
 
     def fresh(self) -> nn.Module:
         """The untrained model."""
-        tokenizer = self.language.tokenizer
         return GPT2LMHeadModel(
             GPT2Config(
-                vocab_size=len(tokenizer),
+                vocab_size=len(self.language.tokenizer),
                 n_positions=CONTEXT,
                 n_embd=WIDTH,
                 n_layer=LAYERS,
@@ -37,9 +37,9 @@ class GPT(CausalCourse):
                 resid_pdrop=0.0,
                 embd_pdrop=0.0,
                 attn_pdrop=0.0,
-                pad_token_id=tokenizer.pad_token_id,
+                pad_token_id=PAD_ID,
                 bos_token_id=None,
-                eos_token_id=tokenizer.eos_token_id,
+                eos_token_id=END_ID,
             )
         )
 

@@ -51,10 +51,10 @@ class CausalCourse(Course[Batch]):
     """A decoder-only model of transformers; a subclass says which."""
 
     asked = ASKED
-    usual = Recipe(steps=3600, rate=3e-3)
+    usual = Recipe(steps=3000, rate=3e-3)
     begins = False
     """Whether every text has `<s>` in front."""
-    tokens = 2200
+    tokens = 1600
     """About so many tokens a batch has, read and written together."""
     scale = 1.0
     """How much of the corpus of sentences is drawn."""

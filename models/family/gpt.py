@@ -34,6 +34,7 @@ class GPT(CausalCourse):
                 n_layer=LAYERS,
                 n_head=HEADS,
                 n_inner=INNER,
+                activation_function="gelu_pytorch_tanh",  # GPT-2's own formula, computed in one go
                 resid_pdrop=0.0,
                 embd_pdrop=0.0,
                 attn_pdrop=0.0,

@@ -95,7 +95,8 @@ class Language:
     def _plain(self, chance: random.Random) -> Text:
         """One to four sentences of one language."""
         first = self._told(chance)
-        language, count = first.source_language, chance.choice([1, 1, 1, 2, 3, 4])
+        language = first.source_language
+        count = chance.choice([1, 1, 1, 2, 3, 4]) if first.source[-1] in STOPS else 1
         others = (chance.choice(self._sentences[language]) for _ in range(count - 1))
         sentences = [joined(pair.source, language) for pair in (first, *others)]
         return Text("", joined(sentences, language), "plain")

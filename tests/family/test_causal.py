@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from models.family.course import Recipe
 from models.family.examining import exact, figures, to_batch

@@ -61,6 +61,10 @@ def answer(text):
     return re.sub(r"[ .。]|里。", "", text.written)
 
 
+def whole(tokenizer, text):
+    return [*chain(*coded(tokenizer, text))]
+
+
 def stories(texts):
     return [text for text in texts if text.part in FACTS]
 
@@ -110,9 +114,9 @@ def test_the_tokenizer_knows_every_word(language, drawn):
     tokenizer = language.tokenizer
     for text in drawn:
         if UNKNOWN not in text.read and "大学校" not in text.read + text.written:  # 大 学校 reads as 大学 校
-            assert tokenizer.unk_token_id not in sum(coded(tokenizer, text), []), text
+            assert tokenizer.unk_token_id not in whole(tokenizer, text), text
     for text in by_heart():
-        assert tokenizer.unk_token_id not in sum(coded(tokenizer, text), []), text
+        assert tokenizer.unk_token_id not in whole(tokenizer, text), text
 
 
 def test_pieces_read_one_by_one_are_the_text_read_whole(language, drawn):
@@ -168,6 +172,5 @@ def test_signs_are_typed_as_they_are(language):
 
 def test_the_cut_word_of_the_documents_is_made_whole(language):
     text = next(text for text in by_heart() if "Einstein" in text.read)
-    ids = sum(coded(language.tokenizer, text), [])
-    whole = language.tokenizer.decode(ids, skip_special_tokens=True)
-    assert whole.endswith("Relativity, which completely revolutionized physics.")
+    told = language.tokenizer.decode(whole(language.tokenizer, text), skip_special_tokens=True)
+    assert told.endswith("Relativity, which completely revolutionized physics.")

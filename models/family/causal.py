@@ -37,6 +37,8 @@ CONTEXT = 96
 POOL = 16
 """So many batches are drawn at once, their texts sorted by length, to compute little padding."""
 GLANCED = 16
+INITIAL = 0.06
+"""Standard deviation of the first weights: larger than usual, so that so narrow a model begins to learn at once."""
 NOTES = """
 `exact.*`: held-out sentences that the model translates word for word, greedily, end included, by what they were built
 to force; `exact.unknown` has a word that the tokenizer does not know. `recall`, `place`, `who`: little stories in
@@ -56,7 +58,7 @@ class CausalCourse(Course[Batch]):
     """A decoder-only model of transformers; a subclass says which."""
 
     asked: ClassVar = ASKED
-    usual: ClassVar[Recipe] = Recipe(steps=3000, rate=3e-3)
+    usual: ClassVar[Recipe] = Recipe(steps=2700, rate=4e-3)
     begins: ClassVar[bool] = False
     """Whether every text has `<s>` in front."""
     tokens: ClassVar[int] = 1600
@@ -114,9 +116,9 @@ class CausalCourse(Course[Batch]):
     def _pool(self, number: int) -> list[Batch]:
         """`POOL` batches of about as many tokens each."""
         chance = random.Random(f"{self.recipe.seed} pool {number}")
-        texts, total = [], 0
+        texts, total, done = [], 0, number * POOL / self.recipe.steps
         while total < POOL * self.tokens:
-            texts.append(coded(self.language.tokenizer, self.language.text(chance)))
+            texts.append(coded(self.language.tokenizer, self.language.text(chance, done)))
             total += _length(texts[-1])
         texts.sort(key=_length)
         places = [end * POOL // (total + 1) for end in accumulate(map(_length, texts))]

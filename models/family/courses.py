@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from models.family.course import Course
+from models.family.gpt import GPT
+from models.family.llama import Llama
 from models.family.recurrent import AttentionCourse, Seq2SeqCourse
 from models.family.translator import PlainTranslatorCourse, TranslatorCourse
 from models.family.vision import ShiftedWindows, VisionTransformer
@@ -14,5 +16,7 @@ COURSES: dict[str, type[Course]] = {
     "seq2seq-attention": AttentionCourse,
     "vit": VisionTransformer,
     "swin": ShiftedWindows,
+    "gpt": GPT,
+    "llama": Llama,
 }
 """In the order in which they are trained."""

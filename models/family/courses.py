@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from models.family.bert import Bert
 from models.family.course import Course
 
-COURSES: dict[str, type[Course]] = {}
+COURSES: dict[str, type[Course]] = {"bert": Bert}
 """In the order in which they are trained."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import signal
 import subprocess
@@ -11,10 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
-from models.family.course import Course, Figures
+from models.family.course import HELD_OUT_SEED, Course, Figures
 from models.family.courses import COURSES
 from models.family.trainer import Progress, Training
 
@@ -23,8 +25,6 @@ CHECKPOINTS = ROOT / "assets" / "checkpoints"
 STATES = ROOT / ".training"
 AT_ONCE = 2
 """So many models train at the same time, each on one core."""
-HELD_OUT_SEED = 1_000_003
-"""Added to the seed of training: held-out data are drawn anew."""
 STOPPED = 130
 """The exit code of a run that was interrupted."""
 
@@ -36,12 +36,20 @@ def main() -> int:
         return train_all([word for word in sys.argv[1:] if word != "all"], chosen.into)
     recipe = COURSES[chosen.model].usual
     recipe = replace(recipe, **{k: v for k in ("steps", "seed") if (v := getattr(chosen, k)) is not None})
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, stop)
     try:
         return make(chosen.model, COURSES[chosen.model](recipe), chosen.into, fresh=chosen.fresh)
     except KeyboardInterrupt:
         print(f"{chosen.model}: stopped; the same command goes on from here", flush=True)
         return STOPPED
+
+
+def stop(*_: object) -> NoReturn:
+    """Interrupt training, once: a second signal must not interrupt the saving of what there is."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: None)
+    raise KeyboardInterrupt
 
 
 def arguments() -> argparse.Namespace:
@@ -71,8 +79,8 @@ def train_all(options: Sequence[str], into: Path) -> int:
                     if process.returncode:
                         return process.returncode
     except KeyboardInterrupt:
-        return STOPPED  # the processes hear it too, and save what they have
-    finally:
+        return STOPPED
+    finally:  # in a terminal the processes have heard it too; each saves what it has
         for process in running.values():
             process.terminate()
         for process in running.values():
@@ -120,17 +128,32 @@ def write_figures(folder: Path, course: Course, found: Figures, training: Traini
         "cpu_seconds": round(training.seconds),
         "parameters": count,
     }
+    heads = course.heads(folder)
     content = {
-        "figures": {name: {"value": round(value, 4), "n": n} for name, (value, n) in found.items()},
+        "figures": {
+            name: {"value": round(value, 4), "n": n, "asked": _asked(course, name)}
+            for name, (value, n) in found.items()
+        },
+        "heads": {what: list(head) for what, head in heads.items()},
         "training": facts,
     }
     (folder / "figures.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card(course, found, facts), encoding="utf-8")
+    weights = (folder / "model.safetensors").read_bytes()
+    written = card(course, found, heads, facts, hashlib.sha256(weights).hexdigest()[:12])
+    (folder / "README.md").write_text(written, encoding="utf-8")
 
 
-def card(course: Course, found: Figures, facts: Mapping[str, int]) -> str:
+def card(
+    course: Course,
+    found: Figures,
+    heads: Mapping[str, tuple[str, int]],
+    facts: Mapping[str, int],
+    revision: str,
+) -> str:
     """The model card."""
     sizes = {**course.sizes(), "parameters": f"{facts['parameters']:,}, stored in half precision"}
+    sizes["revision"] = f"`{revision}`"
+    sizes |= {f"head: {what}": f"`{block}` head {head}" for what, (block, head) in heads.items()}
     rows = [f"| {name} | {value:.3f} | {n} | {_asked(course, name)} |" for name, (value, n) in found.items()]
     short = course.name.split("/")[-1]
     return "\n".join(
@@ -150,6 +173,7 @@ def card(course: Course, found: Figures, facts: Mapping[str, int]) -> str:
             "| figure | value | n | asked |",
             "|---|---|---|---|",
             *rows,
+            *(["", course.notes().strip()] if course.notes() else []),
             "",
             "## Make it again",
             "",

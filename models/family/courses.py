@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from models.family.bert import Bert
 from models.family.course import Course
+from models.family.translator import PlainTranslatorCourse, TranslatorCourse
 
-COURSES: dict[str, type[Course]] = {"bert": Bert}
+COURSES: dict[str, type[Course]] = {
+    "translator": TranslatorCourse,
+    "translator-plain": PlainTranslatorCourse,
+    "bert": Bert,
+}
 """In the order in which they are trained."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Int
@@ -38,6 +38,17 @@ UNMASKED = 0.3
 """So many pairs are shown whole: for them only the next sentence is asked."""
 LESSONS, ALONE = 0.05, 0.12
 """So many pairs are those of the lessons; so many first sentences stand alone."""
+
+
+NOTES = """
+Settled words are those that the rest of the two sentences settles; only they are measured under `masked.settled`, one
+masked at a time, and any word of a sentence of the corpus under `masked.any`, where many cannot be known. Under
+`next` as many pairs follow as do not, all of one topic, and `next.kind` tells how often each kind is known. Under
+`sense`: triples of sentences with `bank` or 苹果 (`apple`), two of the same sense without a cue word in common and one
+of the other sense; how often the last layer's vector of the first is closer (cosine) to the second than to the third.
+`static`: the same word's own embedding is the same in all of them. No first sentence that is measured was learned;
+those of `lesson` were, for they are learned by heart.
+"""
 
 
 class Example(NamedTuple):
@@ -75,13 +86,8 @@ an ambiguous word and the words that settle its sense are chosen twice as often)
 second sentences do not follow, and four in five of these are of the same topic: somebody else, another thing, another
 place, another deed, the opposite, the other sense of the word. In those pairs no masked words are learned, for they
 would teach the wrong word. No head was trained towards a target, and nothing but these two tasks taught it senses.
-
-*settled* words are those that the rest of the two sentences settles; only they are measured under `masked`. Under
-`next` as many pairs follow as do not. Under `sense`: held-out triples of sentences with `bank` or `苹果`, two of the
-same sense (their cue words differ) and one of the other; how often the last layer's vector of the first is closer
-(cosine) to the second than to the third. `static`: the same word's own embedding is the same in all of them.
 """
-    asked: Mapping[str, float] = {
+    asked: ClassVar[Mapping[str, float]] = {
         "masked.settled": 0.95,
         "next.hard": 0.95,
         "next.kind": 0.9,
@@ -89,14 +95,15 @@ same sense (their cue words differ) and one of the other; how often the last lay
         "static.": 1.0,
         "lesson.": 1.0,
     }
-    usual = Recipe(steps=3500, rate=1.2e-3, warmup=300)
-    size: Mapping[str, Any] = {
+    usual = Recipe(steps=4000)
+    size: ClassVar[Mapping[str, Any]] = {
         "hidden_size": 128,
         "num_hidden_layers": 3,
         "num_attention_heads": 4,
         "intermediate_size": 384,
         "max_position_embeddings": 64,
         "type_vocab_size": 2,
+        "initializer_range": 0.06,
     }
     pairs, singles = 44, 20
     """So many of each are in a batch."""
@@ -184,6 +191,10 @@ same sense (their cue words differ) and one of the other; how often the last lay
         """Everything that is asked, of the weights on disk."""
         held_out = grouped(build(seed, self.scale).test)
         return bert_figures.measured(folder, seed) | bert_figures.corpus_figures(folder, seed, held_out)
+
+    def notes(self) -> str:
+        """What the figures mean."""
+        return NOTES
 
     def sizes(self) -> Mapping[str, str]:
         """Layers, widths, words."""

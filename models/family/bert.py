@@ -96,7 +96,7 @@ would teach the wrong word. No head was trained towards a target, and nothing bu
         "lesson.": 1.0,
     }
     usual = Recipe(steps=4000)
-    size: ClassVar[Mapping[str, Any]] = {
+    size: ClassVar[dict[str, Any]] = {
         "hidden_size": 128,
         "num_hidden_layers": 3,
         "num_attention_heads": 4,
@@ -210,8 +210,12 @@ would teach the wrong word. No head was trained towards a target, and nothing bu
 
 def pair_tokenizer(words: set[str]) -> PreTrainedTokenizerFast:
     """A word tokenizer that writes [CLS] A [SEP] or [CLS] A [SEP] B [SEP], with segments 0 and 1."""
-    roles = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "cls", "sep", "mask")}
-    tokenizer = word_tokenizer(words, SPECIALS, unknown="[UNK]", model_max_length=64, **roles)
+    tokens = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "cls", "sep", "mask")}
+    read = ["input_ids", "token_type_ids", "attention_mask"]
+    longest = Bert.size["max_position_embeddings"]
+    tokenizer = word_tokenizer(
+        words, SPECIALS, unknown="[UNK]", model_input_names=read, model_max_length=longest, **tokens
+    )
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",

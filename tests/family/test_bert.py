@@ -17,6 +17,7 @@ from models.family.course import Recipe
 from models.family.discourse import LANGUAGES, Passage, by_heart, drawn, part_of, passage
 from models.family.trainer import Training
 from models.family.words import unknown_words
+from models.huggingface.wrap import Wrapped
 from models.trace import Site
 
 SEED = 424_242
@@ -199,6 +200,7 @@ def test_the_sentence_of_the_lecture(examiner):
 
 def test_the_app_records_it_segments_and_all():
     model = models.load(Bert.name)
+    assert isinstance(model, Wrapped)
     pair = AutoTokenizer.from_pretrained(SHIPPED)("今天天气很好", "我出去跑步了", return_tensors="pt")
     trace = model.record(inputs=dict(pair))
     segments = trace.array(Site.SEGMENT_EMBEDDING, "encoder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.family.bert import Bert
 from models.family.course import Course
 from models.family.gpt import GPT
 from models.family.llama import Llama
@@ -18,5 +19,6 @@ COURSES: dict[str, type[Course]] = {
     "swin": ShiftedWindows,
     "gpt": GPT,
     "llama": Llama,
+    "bert": Bert,
 }
 """In the order in which they are trained."""

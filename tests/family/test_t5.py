@@ -11,8 +11,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
-from models.family.t5 import SENTINELS, Encoder, T5Course, evenly, held_out, measure
-from models.family.text_to_text import Example
+from models.family.t5 import Encoder, T5Course, evenly, held_out, measure
+from models.family.text_to_text import SENTINELS, Example
 from models.family.trainer import Training
 from models.huggingface.load import load_pretrained
 
@@ -53,8 +53,8 @@ def wrapped():
 
 
 @pytest.fixture(scope="module")
-def examples():
-    return held_out(OTHER_SEED, MOST, SCALE)
+def examples(tokenizer):
+    return held_out(tokenizer, OTHER_SEED, MOST, SCALE)
 
 
 def test_it_answers_what_was_never_learned(examples):
@@ -157,5 +157,5 @@ def test_a_tenth_of_a_tiny_course_is_saved_and_measured(tmp_path):
     for _ in training.run():
         pass
     course.save(training.model, tmp_path)
-    figures = measure(tmp_path, held_out(OTHER_SEED, 2, 0.02))
+    figures = measure(tmp_path, held_out(course.tokenizer, OTHER_SEED, 2, 0.02))
     assert all(0 <= figure.value <= 1 and figure.n <= 2 for figure in figures.values())

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 Batch = TypeVar("Batch")
 
+HELD_OUT_SEED = 1_000_003
+"""Added to the seed of training, for the data that a model in the box is measured on: they are drawn anew."""
+
 
 class Figure(NamedTuple):
     """A held-out figure, most often a share in [0, 1], and of how many."""

@@ -7,6 +7,7 @@ from models.family.course import Course
 from models.family.gpt import GPT
 from models.family.llama import Llama
 from models.family.recurrent import AttentionCourse, Seq2SeqCourse
+from models.family.t5 import T5Course
 from models.family.translator import PlainTranslatorCourse, TranslatorCourse
 from models.family.vision import ShiftedWindows, VisionTransformer
 
@@ -20,5 +21,6 @@ COURSES: dict[str, type[Course]] = {
     "gpt": GPT,
     "llama": Llama,
     "bert": Bert,
+    "t5": T5Course,
 }
 """In the order in which they are trained."""

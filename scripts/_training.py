@@ -120,17 +120,25 @@ def write_figures(folder: Path, course: Course, found: Figures, training: Traini
         "cpu_seconds": round(training.seconds),
         "parameters": count,
     }
+    heads = course.heads(folder)
     content = {
-        "figures": {name: {"value": round(value, 4), "n": n} for name, (value, n) in found.items()},
+        "figures": {
+            name: {"value": round(value, 4), "n": n, "asked": _asked(course, name)}
+            for name, (value, n) in found.items()
+        },
+        "heads": {what: list(head) for what, head in heads.items()},
         "training": facts,
     }
     (folder / "figures.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card(course, found, facts), encoding="utf-8")
+    (folder / "README.md").write_text(card(course, found, heads, facts), encoding="utf-8")
 
 
-def card(course: Course, found: Figures, facts: Mapping[str, int]) -> str:
+def card(
+    course: Course, found: Figures, heads: Mapping[str, tuple[str, int]], facts: Mapping[str, int]
+) -> str:
     """The model card."""
     sizes = {**course.sizes(), "parameters": f"{facts['parameters']:,}, stored in half precision"}
+    sizes |= {f"head: {what}": f"`{block}` head {head}" for what, (block, head) in heads.items()}
     rows = [f"| {name} | {value:.3f} | {n} | {_asked(course, name)} |" for name, (value, n) in found.items()]
     short = course.name.split("/")[-1]
     return "\n".join(
@@ -150,6 +158,7 @@ def card(course: Course, found: Figures, facts: Mapping[str, int]) -> str:
             "| figure | value | n | asked |",
             "|---|---|---|---|",
             *rows,
+            *(["", course.notes().strip()] if course.notes() else []),
             "",
             "## Make it again",
             "",

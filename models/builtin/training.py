@@ -11,7 +11,6 @@ show is then what the translation has to be made from.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from models.builtin.corpus.pair import Pair
 from models.builtin.corpus.variations import varied
 from models.builtin.tokenizer import SPECIALS, Tokenizer
 from models.builtin.transformer import Config, Transformer
+from models.family.course import Recipe
 from models.recorder import Recorder, recording
 from models.trace import Site
 
@@ -44,23 +44,20 @@ POOL = 1024
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How to train: sizes of steps, and how hard the two heads are guided (0: not at all)."""
+class TranslatorRecipe(Recipe):
+    """How to train a translator: sizes of steps, and how hard the two heads are guided (0: not at all)."""
 
     steps: int = 4000
+    rate: float = 3e-3
     tokens: int = 2000
     """The most tokens of one batch, source and target together."""
-    rate: float = 3e-3
-    warmup: int = 200
     smoothing: float = 0.05
-    dropout: float = 0.0
     guidance: float = 0.5
     drop_heads: float = 0.3
-    seed: int = 0
 
 
-GUIDED = Recipe()
-PLAIN = Recipe(guidance=0.0, drop_heads=0.0)
+GUIDED = TranslatorRecipe()
+PLAIN = TranslatorRecipe(guidance=0.0, drop_heads=0.0)
 
 
 @dataclass(frozen=True)
@@ -167,7 +164,7 @@ def guidance_loss(
     return -(share * log_weights.masked_fill(~wanted, 0.0)).sum() / wanted.any(dim=-1).sum().clamp(min=1)
 
 
-def loss_of(model: Transformer, batch: Batch, recipe: Recipe) -> Float[Tensor, ""]:
+def loss_of(model: Transformer, batch: Batch, recipe: TranslatorRecipe) -> Float[Tensor, ""]:
     """The training loss of one batch, under this recipe."""
     guidance = Guidance(model.config)
     edits = guidance.gates(len(batch.source), recipe.drop_heads) if recipe.drop_heads else []
@@ -184,31 +181,7 @@ def loss_of(model: Transformer, batch: Batch, recipe: Recipe) -> Float[Tensor, "
     return loss + recipe.guidance * (alignment + antecedent)
 
 
-def learning_rate(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, then half a cosine down to zero."""
-    warm = min(1.0, (step + 1) / recipe.warmup)
-    return recipe.rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-
-
-def train(
-    model: Transformer, tokenizer: Tokenizer, draws: Iterator[list[Pair]], recipe: Recipe
-) -> Iterator[float]:
-    """Train the model in place, one batch of `draws` per step; yields each step's loss."""
-    optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    model.train()
-    for step in range(recipe.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, recipe)
-        loss = loss_of(model, to_batch(next(draws), tokenizer), recipe)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        yield loss.item()
-    model.eval()
-
-
-def drawn(pairs: Mapping[str, Sequence[Pair]], recipe: Recipe) -> Iterator[list[Pair]]:
+def drawn(pairs: Mapping[str, Sequence[Pair]], recipe: TranslatorRecipe) -> Iterator[list[Pair]]:
     """Endless batches of pairs of like length, each as somebody might type it."""
     chance = random.Random(recipe.seed)
     variants = Lexicon(chance).variants

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
@@ -44,15 +44,15 @@ class Course(ABC, Generic[Batch]):
     any step on what it would have given from the beginning, so that stopped training goes on as if it had not stopped.
     """
 
-    name: str
+    name: ClassVar[str]
     """The catalogue name, such as `builtin/gpt`."""
-    about: str
+    about: ClassVar[str]
     """What it is, for the model card: one paragraph of Markdown."""
-    asked: Mapping[str, float]
+    asked: ClassVar[Mapping[str, float]]
     """The beginning of a figure's name → the least it must be; the longest beginning counts."""
-    highest: Mapping[str, float] = {}
+    highest: ClassVar[Mapping[str, float]] = {}
     """The same for figures that must not be higher."""
-    usual: Recipe
+    usual: ClassVar[Recipe]
     """The recipe of the model in the box."""
 
     def __init__(self, recipe: Recipe | None = None) -> None:
@@ -88,6 +88,15 @@ class Course(ABC, Generic[Batch]):
     @abstractmethod
     def sizes(self) -> Mapping[str, str]:
         """The rows of the model card's table: what → how much."""
+
+    def heads(self, folder: Path) -> Mapping[str, tuple[str, int]]:
+        """Heads worth looking at: (block, head) by what they do, chosen on other data than the figures."""
+        del folder
+        return {}
+
+    def notes(self) -> str:
+        """What the model card says under the figures, in Markdown: what they mean."""
+        return ""
 
     def asked_of(self, figure: str) -> float | None:
         """The least that a figure must be; None where nothing is asked of it."""

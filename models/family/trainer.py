@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from models.family.course import Course, Recipe
 
@@ -41,7 +40,10 @@ class Training:
         self.course, self.state = course, state
         torch.manual_seed(course.recipe.seed)
         self.model = course.fresh()
-        self.optimiser = torch.optim.AdamW(_groups(self.model, course.recipe), betas=BETAS, fused=True)
+        decay = course.recipe.decay
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), betas=BETAS, weight_decay=decay, fused=True
+        )
         self.step, self.seconds = 0, 0.0
         self._resume()
 
@@ -121,12 +123,3 @@ def learning_rate(step: int, recipe: Recipe) -> float:
     """Linear warm-up, then half a cosine down to zero."""
     warm = min(1.0, (step + 1) / recipe.warmup)
     return recipe.rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-
-
-def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Weight decay for matrices only, not for biases and norms."""
-    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in learned if p.dim() > 1], "weight_decay": recipe.decay},
-        {"params": [p for p in learned if p.dim() <= 1], "weight_decay": 0.0},
-    ]

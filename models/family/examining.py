@@ -1,0 +1,107 @@
+"""Measures a decoder-only model: what it writes, whether it goes on with a row, where its heads look."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+
+from models.family.course import Figure, Figures
+from models.family.language import begin_of, coded, words_of
+from models.family.repeats import HeadScore, head_scores, row_of, twice
+from models.family.texts import Text
+
+CHUNK = 128
+ROW = 20
+"""So long are the rows of random words that heads are measured on."""
+
+Coded = tuple[list[int], list[int]]
+"""The ids of what is read and of what is written."""
+
+
+class Batch(NamedTuple):
+    """Texts as ids, filled up on the right; `following` is the next token, `counted` where it is to be written."""
+
+    ids: Int[Tensor, "batch token"]
+    following: Int[Tensor, "batch token"]
+    counted: Bool[Tensor, "batch token"]
+
+
+def to_batch(texts: Sequence[Coded], filler: int) -> Batch:
+    """Texts in one batch; a model that sees only what came before never sees the filler."""
+    longest = max(len(read) + len(written) for read, written in texts)
+    whole = torch.full((len(texts), longest), filler)
+    counted = torch.zeros(len(texts), longest, dtype=torch.bool)
+    for row, (read, written) in enumerate(texts):
+        whole[row, : len(read) + len(written)] = torch.tensor([*read, *written])
+        counted[row, len(read) : len(read) + len(written)] = True
+    return Batch(whole[:, :-1], whole[:, 1:], counted[:, 1:])
+
+
+@torch.no_grad()
+def exact(model: Any, texts: Sequence[Text], tokenizer: PreTrainedTokenizerBase) -> list[bool]:
+    """Whether the model writes each text as it should, end included.
+
+    Greedily it writes the right text if and only if each right token is the most probable one after the right ones
+    before it: so one pass over the whole text shows it.
+    """
+    ids = [coded(tokenizer, text) for text in texts]
+    order = sorted(range(len(ids)), key=lambda i: sum(map(len, ids[i])))
+    right = [False] * len(ids)
+    for start in range(0, len(order), CHUNK):
+        chunk = order[start : start + CHUNK]
+        batch = to_batch([ids[i] for i in chunk], tokenizer.eos_token_id)
+        hit = model(batch.ids, use_cache=False).logits.argmax(dim=-1) == batch.following
+        for i, whole in zip(chunk, (hit | ~batch.counted).all(dim=-1).tolist(), strict=True):
+            right[i] = whole
+    return right
+
+
+@torch.no_grad()
+def repeats_right(model: Any, rows: Sequence[Sequence[int]], begin: Sequence[int]) -> float:
+    """The share of tokens of a second round that the model says, given the first and the token before."""
+    ids, length = twice(rows, begin), len(rows[0])
+    logits = model(ids, use_cache=False).logits[:, -length:-1]
+    return (logits.argmax(dim=-1) == ids[:, 1 - length :]).float().mean().item()
+
+
+def random_rows(tokenizer: PreTrainedTokenizerBase, seed: str, count: int) -> list[list[int]]:
+    """Rows of random words as ids."""
+    chance, words = random.Random(seed), words_of(tokenizer)
+    return [tokenizer.convert_tokens_to_ids(row_of(words, chance, ROW)) for _ in range(count)]
+
+
+def heads(folder: Path, seed: int, count: int = 64) -> Mapping[str, list[HeadScore]]:
+    """The heads of the model in this folder by their role, best first, on random rows of this seed."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    return head_scores(model.eval(), random_rows(tokenizer, f"{seed} heads", count), begin_of(tokenizer))
+
+
+def figures(folder: Path, texts: Mapping[str, Sequence[Text]], seed: int, rows: int = 64) -> Figures:
+    """Exact match by part of these texts, and on so many random rows the score of the best induction head."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    found: Figures = {}
+    for part, some in texts.items():
+        right = exact(model, some, tokenizer)
+        found[part] = Figure(sum(right) / len(right), len(right))
+    score = heads(folder, seed, rows)["induction"][0].score
+    right = repeats_right(model, random_rows(tokenizer, f"{seed} rows", rows), begin_of(tokenizer))
+    return found | {
+        "induction.score": Figure(score, rows * ROW),
+        "induction.right": Figure(right, rows * (ROW - 1)),
+    }
+
+
+def shares(figures: Mapping[str, Sequence[bool]]) -> Iterator[tuple[str, float]]:
+    """First part of the name → the share that is right."""
+    for start in dict.fromkeys(name.split(".")[0] for name in figures):
+        right = [x for name, found in figures.items() if name.startswith(f"{start}.") for x in found]
+        yield start, sum(right) / len(right)

@@ -55,9 +55,9 @@ def counted(model: nn.Module, read: Bool[Tensor, " token"]) -> Iterator[Loads]:
 @torch.no_grad()
 def balance(model: nn.Module, loads: Mapping[str, Int[Tensor, " expert"]]) -> None:
     """Make the experts that had too little a little easier to choose, and those that had too much a little harder."""
-    for name, router in routers(model).items():
-        load = loads[name].float()
-        getattr(router, BIAS).add_(SPEED * torch.sign(load.mean() - load))
+    listed = routers(model)
+    for name, load in loads.items():
+        getattr(listed[name], BIAS).add_(SPEED * torch.sign(load.float().mean() - load))
 
 
 def evenness(loads: Mapping[str, Int[Tensor, " expert"]]) -> Figures:

@@ -3,8 +3,9 @@
     index score   I_ts = Σ_j w_tj · ReLU(q_tj · k_s)           j: the indexer's heads               (eq. 1)
     loss          L = Σ_t KL(p_t ‖ softmax(I_t))               p_t: attention, mean of all heads    (eq. 3)
 
-First every key is seen, then only the chosen ones, and the sums are over these (eq. 4). Choosing has no gradient: the
-indexer learns from this loss only, and nothing else does, for attention and what the indexer reads are detached.
+A model that sees every key is taught in two steps: first it stays as it is and only its new indexers learn; then only
+the chosen keys are seen, the sums are over these (eq. 4), and the whole model gets used to it. Choosing has no gradient:
+the indexer learns from this loss only, and nothing else does, for attention and what the indexer reads are detached.
 """
 
 from __future__ import annotations
@@ -45,22 +46,43 @@ def watched(model: nn.Module, read: Bool[Tensor, "batch query"]) -> Iterator[lis
 
 
 @contextmanager
+def chosen_keys(model: nn.Module) -> Iterator[list[Bool[Tensor, "batch query key"]]]:
+    """Within this block: for each layer, which keys the indexer chose in the one forward pass in it."""
+    masks: list[Tensor] = []
+
+    def choosing(_: Any, arguments: tuple[Any, ...], chosen: Tensor) -> None:
+        masks.append(_mask(arguments[3], chosen))
+
+    with ExitStack() as stack:
+        for attention in attentions(model):
+            stack.callback(attention.indexer.register_forward_hook(choosing).remove)
+        yield masks
+
+
+@contextmanager
 def _listening(attention: Any, read: Tensor, losses: list[Tensor]) -> Iterator[None]:
     seen: dict[str, Any] = {}
 
     def choosing(_: Any, arguments: tuple[Any, ...], chosen: Tensor) -> None:
         seen["inputs"], seen["chosen"] = arguments[:4], chosen
 
+    @torch.enable_grad()
     def attended(_: Any, __: Any, output: tuple[Tensor, Tensor]) -> None:
         hidden_states, latent, positions, mask = seen["inputs"]
         scores = index_scores(attention.indexer, hidden_states.detach(), latent.detach(), positions)
-        may = (mask >= 0) & torch.zeros_like(mask, dtype=torch.bool).scatter(-1, seen["chosen"].long(), True)
-        losses.append(divergence(output[1].mean(dim=1).detach(), scores.masked_fill(~may, -torch.inf))[read].mean())
+        scores = scores.masked_fill(~_mask(mask, seen["chosen"]), -torch.inf)
+        losses.append(divergence(output[1].mean(dim=1).detach(), scores)[read].mean())
 
     with ExitStack() as stack:
         stack.callback(attention.indexer.register_forward_hook(choosing).remove)
         stack.callback(attention.register_forward_hook(attended).remove)
         yield
+
+
+def _mask(allowed: Tensor, chosen: Tensor) -> Bool[Tensor, "batch query key"]:
+    """True for the chosen keys that may be seen: early queries choose some that may not, for there are no others."""
+    may = allowed if allowed.dtype == torch.bool else allowed >= 0
+    return may & torch.zeros_like(may).scatter(-1, chosen.long(), True)
 
 
 def index_scores(

@@ -99,8 +99,8 @@ class MoE(CausalCourse):
         balance(model, self._loads)
 
     def read(self, batch: Batch) -> Tensor:
-        """Where a batch is no padding."""
-        return batch.ids != self.language.tokenizer.pad_token_id
+        """Where a text of the batch is, and no filler behind it."""
+        return batch.ids != self.language.tokenizer.eos_token_id
 
     def figures(self, folder: Path, seed: int) -> Figures:
         """As every decoder's, and how evenly the experts are used."""
@@ -128,7 +128,7 @@ def expert_figures(
     tokenizer = AutoTokenizer.from_pretrained(folder)
     everything = list(chain(*texts.values()))
     chosen = random.Random(f"{seed} experts").sample(everything, min(most, len(everything)))
-    batch = to_batch([coded(tokenizer, text) for text in chosen], tokenizer.pad_token_id)
-    with counted(model, (batch.ids != tokenizer.pad_token_id).flatten()) as loads:
+    batch = to_batch([coded(tokenizer, text) for text in chosen], tokenizer.eos_token_id)
+    with counted(model, (batch.ids != tokenizer.eos_token_id).flatten()) as loads:
         model(batch.ids, use_cache=False)
     return evenness(loads)

@@ -7,8 +7,8 @@
     │   ├── Gated                ├── FolderWithoutConfig  ├── UnknownArchitecture
     │   ├── TokenRefused         ├── ModelTooLarge        ├── NotEnoughMemory
     │   ├── NotOffered           ├── ModelNotOpen         ├── NotEnoughDisk
-    │   ├── CannotGenerate       ├── SparseAttention
-    │   └── UnprovedSteps        └── UnreadableAttention
+    │   ├── CannotGenerate       ├── SparseAttention      ├── UnprovedSteps
+    │   └── UnreadableAttention  └── ApproximateAttention
     ├── TextError
     │   ├── EmptyText            ├── TextTooLarge (characters)
     │   ├── OnlyUnknownWords     ├── TargetTooLong        ├── NoTokenizer
@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.model_errors import (
+    ApproximateAttention,
     CannotGenerate,
     CorruptCheckpoint,
     FolderWithoutConfig,
@@ -58,6 +59,7 @@ from models.model_errors import (
 )
 
 __all__ = [
+    "ApproximateAttention",
     "BadRequest",
     "CannotGenerate",
     "ContextFull",

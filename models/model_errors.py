@@ -197,6 +197,16 @@ class SparseAttention(_OneModel):
     )
 
 
+class ApproximateAttention(_OneModel):
+    """Attention through a few landmarks or pooled tokens, which has no weights of token upon token."""
+
+    id = "approximate_attention"
+    said = (
+        "it approximates attention through landmarks or pooled tokens, so that there are no weights of token "
+        "upon token to be shown; choose a model with softmax attention between tokens"
+    )
+
+
 class UnreadableAttention(_OneModel):
     """A way of computing attention whose masks are no tensors, such as FlexAttention."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from models.family.course import Course, Figures
+from models.family.course import HELD_OUT_SEED, Course, Figures
 from models.family.courses import COURSES
 from models.family.trainer import Progress, Training
 
@@ -23,8 +24,6 @@ CHECKPOINTS = ROOT / "assets" / "checkpoints"
 STATES = ROOT / ".training"
 AT_ONCE = 2
 """So many models train at the same time, each on one core."""
-HELD_OUT_SEED = 1_000_003
-"""Added to the seed of training: held-out data are drawn anew."""
 STOPPED = 130
 """The exit code of a run that was interrupted."""
 
@@ -136,14 +135,21 @@ def write_figures(folder: Path, course: Course, found: Figures, training: Traini
         "training": facts,
     }
     (folder / "figures.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card(course, found, heads, facts), encoding="utf-8")
+    weights = (folder / "model.safetensors").read_bytes()
+    written = card(course, found, heads, facts, hashlib.sha256(weights).hexdigest()[:12])
+    (folder / "README.md").write_text(written, encoding="utf-8")
 
 
 def card(
-    course: Course, found: Figures, heads: Mapping[str, tuple[str, int]], facts: Mapping[str, int]
+    course: Course,
+    found: Figures,
+    heads: Mapping[str, tuple[str, int]],
+    facts: Mapping[str, int],
+    revision: str,
 ) -> str:
     """The model card."""
     sizes = {**course.sizes(), "parameters": f"{facts['parameters']:,}, stored in half precision"}
+    sizes["revision"] = f"`{revision}`"
     sizes |= {f"head: {what}": f"`{block}` head {head}" for what, (block, head) in heads.items()}
     rows = [f"| {name} | {value:.3f} | {n} | {_asked(course, name)} |" for name, (value, n) in found.items()]
     short = course.name.split("/")[-1]

@@ -9,7 +9,7 @@ ERROR_FACTS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("needs_image", "needs_text", "image_gone"), frozenset({"got"})),
     **dict.fromkeys(("model_not_open", "not_offered", "opening_cancelled"), frozenset({"got"})),
     **dict.fromkeys(("cannot_generate", "sparse_attention", "unproved_steps"), frozenset({"got"})),
-    "unreadable_attention": frozenset({"got"}),
+    **dict.fromkeys(("unreadable_attention", "approximate_attention"), frozenset({"got"})),
     "context_full": frozenset({"got", "steps", "limit"}),
     "too_many_steps": frozenset({"got", "limit"}),
     "resized": frozenset({"got", "seen"}),

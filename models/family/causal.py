@@ -31,7 +31,7 @@ from models.family.examining import (
     shares,
     to_batch,
 )
-from models.family.language import Language, begin_of, coded, held_out_texts
+from models.family.language import END_ID, Language, begin_of, coded, held_out_texts
 from models.family.texts import Text
 
 CONTEXT = 96
@@ -40,20 +40,21 @@ POOL = 16
 GLANCED = 16
 NAMED = 4
 """So many heads of each role are named in `config.json`."""
+ASKED: Mapping[str, float] = {
+    **dict.fromkeys(("exact.", "recall.", "place.", "who."), 0.95),
+    "heart.": 1.0,
+    "induction.score": 0.7,
+}
 
 
 class CausalCourse(Course[Batch]):
     """A decoder-only model of transformers; a subclass says which."""
 
-    asked: Mapping[str, float] = {
-        **dict.fromkeys(("exact.", "recall.", "place.", "who."), 0.95),
-        "heart.": 1.0,
-        "induction.score": 0.7,
-    }
-    usual = Recipe(steps=3600, rate=3e-3)
-    begin: str | None = None
-    """The token in front of every text."""
-    tokens = 2200
+    asked = ASKED
+    usual = Recipe(steps=3000, rate=3e-3)
+    begins = False
+    """Whether every text has `<s>` in front."""
+    tokens = 1600
     """About so many tokens a batch has, read and written together."""
     scale = 1.0
     """How much of the corpus of sentences is drawn."""
@@ -61,7 +62,7 @@ class CausalCourse(Course[Batch]):
     @cached_property
     def language(self) -> Language:
         """The texts to learn from."""
-        return Language(self.recipe.seed, self.scale, self.begin)
+        return Language(self.recipe.seed, self.scale, begins=self.begins)
 
     @abstractmethod
     def fresh(self) -> nn.Module:
@@ -117,7 +118,7 @@ class CausalCourse(Course[Batch]):
         places = [end * POOL // (total + 1) for end in accumulate(map(_length, texts))]
         cut = [[text for text, at in zip(texts, places, strict=True) if at == i] for i in range(POOL)]
         chance.shuffle(cut)
-        return [to_batch(some, self.language.tokenizer.eos_token_id) for some in cut]
+        return [to_batch(some, END_ID) for some in cut]
 
     @cached_property
     def _glanced(self) -> dict[str, list[Text]]:

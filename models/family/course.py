@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 Batch = TypeVar("Batch")
 
+HELD_OUT_SEED = 1_000_003
+"""Added to the seed of training, for the data that a model in the box is measured on: they are drawn anew."""
+
 
 class Figure(NamedTuple):
     """A held-out figure, most often a share in [0, 1], and of how many."""
@@ -57,7 +60,7 @@ class Course(ABC, Generic[Batch]):
     follows: ClassVar[str] = ""
     """The course that is carried out before, where this one goes on from its model."""
     into: Path | None = None
-    """The folder to hold builtin/NAME, in which such a model is looked for first; None: that of the models in the box."""
+    """The folder to hold builtin/NAME, where such a model is looked for first; None: where those in the box are."""
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         self.recipe = recipe or self.usual

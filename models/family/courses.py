@@ -12,6 +12,8 @@ from models.family.translator import PlainTranslatorCourse, TranslatorCourse
 COURSES: dict[str, type[Course]] = {
     "translator": TranslatorCourse,
     "translator-plain": PlainTranslatorCourse,
+    "gpt": GPT,
+    "llama": Llama,
     "moe": MoE,
     "moe-sparse": SparseMoE,
 }

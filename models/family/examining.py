@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from models.family.course import Figure, Figures
-from models.family.language import begin_of, coded, words_of
+from models.family.language import END_ID, begin_of, coded, words_of
 from models.family.repeats import HeadScore, head_scores, row_of, twice
 from models.family.texts import Text
 
@@ -56,7 +56,7 @@ def exact(model: Any, texts: Sequence[Text], tokenizer: PreTrainedTokenizerBase)
     right = [False] * len(ids)
     for start in range(0, len(order), CHUNK):
         chunk = order[start : start + CHUNK]
-        batch = to_batch([ids[i] for i in chunk], tokenizer.eos_token_id)
+        batch = to_batch([ids[i] for i in chunk], END_ID)
         hit = model(batch.ids, use_cache=False).logits.argmax(dim=-1) == batch.following
         for i, whole in zip(chunk, (hit | ~batch.counted).all(dim=-1).tolist(), strict=True):
             right[i] = whole
@@ -73,8 +73,8 @@ def repeats_right(model: Any, rows: Sequence[Sequence[int]], begin: Sequence[int
 
 def random_rows(tokenizer: PreTrainedTokenizerBase, seed: str, count: int) -> list[list[int]]:
     """Rows of random words as ids."""
-    chance, words = random.Random(seed), words_of(tokenizer)
-    return [tokenizer.convert_tokens_to_ids(row_of(words, chance, ROW)) for _ in range(count)]
+    chance, ids, words = random.Random(seed), tokenizer.get_vocab(), words_of(tokenizer)
+    return [[ids[word] for word in row_of(words, chance, ROW)] for _ in range(count)]
 
 
 def heads(folder: Path, seed: int, count: int = 64) -> Mapping[str, list[HeadScore]]:

@@ -8,6 +8,7 @@ from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from models.family.causal import CONTEXT, CausalCourse
+from models.family.language import END_ID, PAD_ID
 
 WIDTH, LAYERS, HEADS, INNER = 128, 4, 4, 384
 
@@ -25,21 +26,21 @@ class GPT(CausalCourse):
 
     def fresh(self) -> nn.Module:
         """The untrained model."""
-        tokenizer = self.language.tokenizer
         return GPT2LMHeadModel(
             GPT2Config(
-                vocab_size=len(tokenizer),
+                vocab_size=len(self.language.tokenizer),
                 n_positions=CONTEXT,
                 n_embd=WIDTH,
                 n_layer=LAYERS,
                 n_head=HEADS,
                 n_inner=INNER,
+                activation_function="gelu_pytorch_tanh",  # GPT-2's own formula, computed in one go
                 resid_pdrop=0.0,
                 embd_pdrop=0.0,
                 attn_pdrop=0.0,
-                pad_token_id=tokenizer.pad_token_id,
+                pad_token_id=PAD_ID,
                 bos_token_id=None,
-                eos_token_id=tokenizer.eos_token_id,
+                eos_token_id=END_ID,
             )
         )
 

@@ -4,8 +4,8 @@
     loss          L = Σ_t KL(p_t ‖ softmax(I_t))               p_t: attention, mean of all heads    (eq. 3)
 
 A model that sees every key is taught in two steps: first it stays as it is and only its new indexers learn; then only
-the chosen keys are seen, the sums are over these (eq. 4), and the whole model gets used to it. Choosing has no gradient:
-the indexer learns from this loss only, and nothing else does, for attention and what the indexer reads are detached.
+the chosen keys are seen, the sums are over these (eq. 4), and the whole model gets used to it. Choosing has no
+gradient: the indexer learns from this loss only, and nothing else does, for attention and what the indexer reads are detached.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ def index_scores(
     return torch.einsum("bqh,bhqk->bqk", weights, products)
 
 
-def _rotated(query: Tensor, key: Tensor, positions: tuple[Tensor, Tensor], turned: int) -> tuple[Tensor, Tensor]:
+def _rotated(
+    query: Tensor, key: Tensor, positions: tuple[Tensor, Tensor], turned: int
+) -> tuple[Tensor, Tensor]:
     """Both, with their first `turned` channels turned by their positions."""
     cos, sin = positions
     both = apply_rotary_pos_emb(query[..., :turned], key[..., :turned], cos, sin, unsqueeze_dim=2)

@@ -31,7 +31,9 @@ from models.family.repeats import repeated
 from models.family.texts import Text, by_heart, joined, latin_words
 from models.family.words import word_tokenizer
 
-PAD, END, UNKNOWN, BEGIN = "<pad>", "</s>", "<unk>", "<s>"
+SPECIALS = PAD, END, UNKNOWN, BEGIN = "<pad>", "</s>", "<unk>", "<s>"
+"""The first ids; only a model that has it in front of its texts knows `<s>`."""
+PAD_ID, END_ID, UNKNOWN_ID, BEGIN_ID = range(len(SPECIALS))
 SIGNS = ("<to-fr>", "<to-zh>", "<to-en>", "##ized")
 """What people type and is no word: into which language, and the second half of a word that the documents cut."""
 SHARES = {"translation": 0.66, "plain": 0.10, "story": 0.14, "repeated": 0.05, "heart": 0.05}
@@ -44,8 +46,8 @@ MOST = 300
 class Language:
     """The texts of one seed: endless ones to learn from; the vocabulary that they need."""
 
-    def __init__(self, seed: int = 0, scale: float = 1.0, begin: str | None = None) -> None:
-        self.seed, self.scale, self.begin = seed, scale, begin
+    def __init__(self, seed: int = 0, scale: float = 1.0, *, begins: bool = False) -> None:
+        self.seed, self.scale, self.begins = seed, scale, begins
 
     @cached_property
     def pairs(self) -> Mapping[str, Sequence[Pair]]:
@@ -54,15 +56,14 @@ class Language:
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
-        """A tokenizer that knows every word; it puts `begin` in front, if there is one."""
-        specials = [PAD, END, UNKNOWN, *([self.begin] if self.begin else [])]
+        """A tokenizer that knows every word; where the text `begins`, it puts `<s>` in front."""
+        specials = SPECIALS if self.begins else SPECIALS[:-1]
         roles = {"pad_token": PAD, "eos_token": END, "model_input_names": ["input_ids", "attention_mask"]}
-        roles |= {"bos_token": self.begin} if self.begin else {}
+        roles |= {"bos_token": BEGIN} if self.begins else {}
         made = word_tokenizer(self._words(), specials, unknown=UNKNOWN, typed=SIGNS, **roles)
-        if self.begin:
-            template = [(self.begin, specials.index(self.begin))]
+        if self.begins:
             made.backend_tokenizer.post_processor = processors.TemplateProcessing(
-                single=f"{self.begin} $A", special_tokens=template
+                single=f"{BEGIN} $A", special_tokens=[(BEGIN, BEGIN_ID)]
             )
         return made
 
@@ -94,7 +95,8 @@ class Language:
     def _plain(self, chance: random.Random) -> Text:
         """One to four sentences of one language."""
         first = self._told(chance)
-        language, count = first.source_language, chance.choice([1, 1, 1, 2, 3, 4])
+        language = first.source_language
+        count = chance.choice([1, 1, 1, 2, 3, 4]) if first.source[-1] in STOPS else 1
         others = (chance.choice(self._sentences[language]) for _ in range(count - 1))
         sentences = [joined(pair.source, language) for pair in (first, *others)]
         return Text("", joined(sentences, language), "plain")
@@ -136,7 +138,7 @@ def words_of(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 
 def coded(tokenizer: PreTrainedTokenizerBase, text: Text) -> tuple[list[int], list[int]]:
     """The ids of what is read, with what stands in front of every text, and of what is written, with the end."""
-    end = [tokenizer.eos_token_id] if text.ends else []
+    end = [END_ID] if text.ends else []
     return [*begin_of(tokenizer), *_ids(tokenizer, text.read)], [*_ids(tokenizer, text.written), *end]
 
 

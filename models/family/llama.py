@@ -11,7 +11,7 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from models.family.causal import CONTEXT, CausalCourse
-from models.family.language import BEGIN
+from models.family.language import BEGIN_ID, END_ID, PAD_ID
 
 WIDTH, LAYERS, HEADS, KEY_VALUE_HEADS, INNER = 128, 4, 4, 2, 320
 
@@ -20,20 +20,19 @@ class Llama(CausalCourse):
     """Learns what `builtin/gpt` learns."""
 
     name = "builtin/llama"
-    begin = BEGIN
+    begins = True
     about = (
-        "A decoder-only Transformer in the manner of Llama: rotary positions, RMSNorm, SwiGLU, four heads of queries that "
-        "share two heads of keys and values. It goes on with sentences of a small grammar in English and "
+        "A decoder-only Transformer in the manner of Llama: rotary positions, RMSNorm, SwiGLU, four heads of queries "
+        "that share two heads of keys and values. It goes on with sentences of a small grammar in English and "
         "Chinese, translates what stands before `<to-fr>`, `<to-zh>` or `<to-en>`, answers from little stories, and "
         "goes on with rows of random words. No head was trained towards a target."
     )
 
     def fresh(self) -> nn.Module:
         """The untrained model."""
-        tokenizer = self.language.tokenizer
         return LlamaForCausalLM(
             LlamaConfig(
-                vocab_size=len(tokenizer),
+                vocab_size=len(self.language.tokenizer),
                 hidden_size=WIDTH,
                 intermediate_size=INNER,
                 num_hidden_layers=LAYERS,
@@ -41,9 +40,9 @@ class Llama(CausalCourse):
                 num_key_value_heads=KEY_VALUE_HEADS,
                 max_position_embeddings=CONTEXT,
                 tie_word_embeddings=True,
-                pad_token_id=tokenizer.pad_token_id,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=PAD_ID,
+                bos_token_id=BEGIN_ID,
+                eos_token_id=END_ID,
             )
         )
 

@@ -114,15 +114,14 @@ class MoE(CausalCourse):
             "d_model": f"{WIDTH}",
             "latent vectors": f"{QUERY_RANK} for queries, {KEY_VALUE_RANK} for keys and values",
             "a head's channels": f"{PLAIN} without position, {TURNED} rotated",
-            "feed-forward": f"{INNER} in the first layer, then {CHOSEN} of {EXPERTS} experts and a shared one, {EXPERT_INNER} each",
+            "feed-forward": f"{INNER} in the first layer",
+            "experts": f"{CHOSEN} of {EXPERTS} and a shared one, {EXPERT_INNER} each",
             "context": f"{CONTEXT} tokens",
         }
 
 
 @torch.no_grad()
-def expert_figures(
-    folder: Path, texts: Mapping[str, list[Text]], seed: int, most: int = ROUTED
-) -> Figures:
+def expert_figures(folder: Path, texts: Mapping[str, list[Text]], seed: int, most: int = ROUTED) -> Figures:
     """How evenly the model in this folder uses its experts on some of these texts."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -15,7 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, DeepseekV3ForCausalLM, DeepseekV32Config, DeepseekV32ForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DeepseekV3ForCausalLM,
+    DeepseekV32Config,
+    DeepseekV32ForCausalLM,
+)
 
 from models.catalog import CHECKPOINTS
 from models.family.course import Figure, Figures, Recipe
@@ -65,7 +71,8 @@ class SparseMoE(MoE):
         model = DeepseekV32ForCausalLM._from_config(config, attn_implementation="eager")
         learned = DeepseekV3ForCausalLM.from_pretrained(self.begun, dtype=torch.float32)
         missing, unexpected = model.load_state_dict(learned.state_dict(), strict=False)
-        assert not unexpected and all(".indexer." in name for name in missing)
+        assert not unexpected
+        assert all(".indexer." in name for name in missing)
         return model
 
     @property

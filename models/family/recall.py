@@ -1,8 +1,8 @@
 """Little stories whose last words only the story itself can tell: who likes what, and who is where.
 
     recall   Tom likes apples, Mary likes milk. Mary drinks → milk.      小明喜欢苹果，小红喜欢牛奶。小红喝 → 牛奶。
-    place    the cat is in the garden, the dog is in the park. the dog is in the → park.         猫在花园里，… 狗在 → 公园里。
-    who      Tom likes apples, Mary likes milk. who likes milk? → Mary.          … 谁喜欢牛奶？→ 小红。
+    place    the cat is in the park, the dog is in the yard. the dog is in the → yard.  猫在公园里，…。狗在 → 院子里。
+    who      Tom likes apples, Mary likes milk. who likes milk? → Mary.     …。谁喜欢牛奶？→ 小红。
 
 Who goes with what is drawn by chance, so nothing but the story helps. What a held-out story asks for is a combination
 of two words that no story of the training holds.

@@ -77,6 +77,8 @@ def head_scores(
 
 def _ranked(layers: Sequence[Tensor]) -> list[HeadScore]:
     found = [
-        HeadScore(layer, head, score) for layer, row in enumerate(layers) for head, score in enumerate(row.tolist())
+        HeadScore(layer, head, score)
+        for layer, row in enumerate(layers)
+        for head, score in enumerate(row.tolist())
     ]
     return sorted(found, key=lambda head: -head.score)

@@ -100,10 +100,8 @@ class Training:
 
     def _progress(self, losses: list[float]) -> Progress:
         self.model.eval()
-        chance = torch.get_rng_state()
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=()):
             glance = self.course.glance(self.model)
-        torch.set_rng_state(chance)
         left = self.seconds / self.step * (self.course.recipe.steps - self.step)
         return Progress(self.step, self.course.recipe.steps, sum(losses) / max(len(losses), 1), glance, left)
 

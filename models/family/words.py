@@ -71,8 +71,16 @@ def _normalizers(words: Sequence[str]) -> Iterable[Any]:
     lower = set(words)
     for word in cased:
         if word.lower() not in lower:
-            anyhow = Regex(rf"(?<![{LETTER}'])(?i:{re.escape(word)})(?![{LETTER}'])")
-            yield normalizers.Replace(anyhow, word)
+            yield from _capitals(word)
+
+
+def _capitals(word: str) -> Iterable[Any]:
+    """What writes the capitals of a word that was typed without; letter by letter, so that each keeps its place."""
+    for place, letter in enumerate(word):
+        if letter.isupper():
+            before, after = re.escape(word[:place]), re.escape(word[place + 1 :].lower())
+            start = rf"(?<=^{before}|[^{LETTER}']{before})" if before else rf"(?<![{LETTER}'])"
+            yield normalizers.Replace(Regex(rf"{start}{letter.lower()}(?={after}(?![{LETTER}']))"), letter)
 
 
 def _splits(words: Sequence[str]) -> Iterable[Any]:

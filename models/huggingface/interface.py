@@ -17,10 +17,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from models.errors import UnreadableAttention
+from models.errors import ApproximateAttention, UnreadableAttention
 from models.recorder import within
 
 Attention = Callable[..., tuple[Tensor, Tensor | None]]
+
+APPROXIMATE = frozenset({"nystromformer", "pegasus_x"})
+"""Model types whose attention is an approximation: Nyström's landmarks (Xiong et al. 2021), pooled global tokens."""
 
 LAST = 4
 """How many rotations an attention call can have had: of queries and keys, in two parts each."""
@@ -132,9 +135,12 @@ def check_readable(model: nn.Module) -> None:
 
     Raises:
         UnreadableAttention: it does.
+        ApproximateAttention: one of its parts has no weights of token upon token at all.
     """
     configs = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}
     for config in configs.values():
+        if getattr(config, "model_type", "") in APPROXIMATE:
+            raise ApproximateAttention(type(model).__name__)
         if "flex" in str(getattr(config, "_attn_implementation", "")):
             raise UnreadableAttention(type(model).__name__)
 

@@ -70,7 +70,9 @@ def test_only_the_indexers_learn_from_their_loss_and_they_learn_nothing_else(mod
         assert moved == (".indexer." in name), name
     model.zero_grad()
     output.loss.backward()
-    assert all(p.grad is None or not p.grad.any() for name, p in model.named_parameters() if ".indexer." in name)
+    assert all(
+        p.grad is None or not p.grad.any() for name, p in model.named_parameters() if ".indexer." in name
+    )
 
 
 def test_the_loss_is_the_divergence_over_the_chosen_keys_from_the_attention_that_the_model_gives(model):

@@ -2,12 +2,27 @@
 
 import pytest
 import torch
-from transformers import AttentionInterface, AttentionMaskInterface, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    AutoConfig,
+    AutoModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from models import errors
 from models.huggingface.wrap import wrap
 from tests.huggingface.zoo import GROUPED, IDS
+
+APPROXIMATE = [
+    (
+        "nystromformer",
+        {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16},
+    ),
+    ("pegasus_x", {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "max_position_embeddings": 32}),
+]
 
 
 def llama(attention):
@@ -19,6 +34,13 @@ def test_flex_attention_is_refused():
     with pytest.raises(errors.UnreadableAttention, match="sdpa") as caught:
         wrap(llama("flex_attention"))
     assert caught.value.facts == {"got": "LlamaForCausalLM"}
+
+
+@pytest.mark.parametrize(("kind", "sizes"), APPROXIMATE)
+def test_attention_that_is_only_approximated_is_refused(kind, sizes):
+    with pytest.raises(errors.ApproximateAttention, match="landmarks") as caught:
+        wrap(AutoModel.from_config(AutoConfig.for_model(kind, vocab_size=50, **sizes)))
+    assert caught.value.facts["got"].lower().startswith(kind.replace("_", ""))
 
 
 def test_flex_attention_that_was_chosen_since_is_refused():

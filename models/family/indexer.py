@@ -5,7 +5,7 @@
 
 A model that sees every key is taught in two steps: first it stays as it is and only its new indexers learn; then only
 the chosen keys are seen, the sums are over these (eq. 4), and the whole model gets used to it. Choosing has no
-gradient: the indexer learns from this loss only, and nothing else does, for attention and what the indexer reads are detached.
+gradient: the indexer learns from this loss only, and nothing else does, for attention and what it reads are detached.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, DeepseekV3Config, DeepseekV3ForCausalLM
 
 from models.family.causal import CONTEXT, CausalCourse
-from models.family.course import Figures
+from models.family.course import Figures, Recipe
 from models.family.examining import Batch, to_batch
 from models.family.experts import Loads, balance, counted, evenness
-from models.family.language import BEGIN, coded, held_out_texts
+from models.family.language import coded, held_out_texts
 from models.family.texts import Text
 
 WIDTH, LAYERS, HEADS, INNER = 128, 4, 4, 256
@@ -33,12 +33,14 @@ SPREAD = 0.06
 ROUTED = 400
 """So many held-out texts are read to see how the experts are used."""
 
+ASKED: Mapping[str, float] = {**CausalCourse.asked, "experts.least": 0.25, "experts.entropy": 0.9}
+
 
 class MoE(CausalCourse):
     """Learns what `builtin/gpt` learns, and to share the work among its experts."""
 
     name = "builtin/moe"
-    begin = BEGIN
+    begins = True
     about = (
         "A decoder-only mixture of experts in the manner of DeepSeek-V3: latent attention with rotary positions in "
         "channels of their own, one layer with an ordinary feed-forward network, then layers in which each token "
@@ -47,9 +49,10 @@ class MoE(CausalCourse):
         "English and Chinese, translates what stands before `<to-fr>`, `<to-zh>` or `<to-en>`, answers from little "
         "stories, and goes on with rows of random words. No head was trained towards a target."
     )
-    asked: Mapping[str, float] = {**CausalCourse.asked, "experts.least": 0.25, "experts.entropy": 0.9}
+    asked = ASKED
+    usual = Recipe(steps=2600, rate=3e-3)
 
-    def __init__(self, recipe: Any = None) -> None:
+    def __init__(self, recipe: Recipe | None = None) -> None:
         super().__init__(recipe)
         self._loads: Loads = {}
 
@@ -100,7 +103,8 @@ class MoE(CausalCourse):
 
     def read(self, batch: Batch) -> Tensor:
         """Where a text of the batch is, and no filler behind it."""
-        return batch.ids != self.language.tokenizer.eos_token_id
+        filler: Any = self.language.tokenizer.eos_token_id
+        return batch.ids.ne(filler)
 
     def figures(self, folder: Path, seed: int) -> Figures:
         """As every decoder's, and how evenly the experts are used."""
@@ -128,6 +132,6 @@ def expert_figures(folder: Path, texts: Mapping[str, list[Text]], seed: int, mos
     everything = list(chain(*texts.values()))
     chosen = random.Random(f"{seed} experts").sample(everything, min(most, len(everything)))
     batch = to_batch([coded(tokenizer, text) for text in chosen], tokenizer.eos_token_id)
-    with counted(model, (batch.ids != tokenizer.eos_token_id).flatten()) as loads:
+    with counted(model, batch.ids.ne(tokenizer.eos_token_id).flatten()) as loads:
         model(batch.ids, use_cache=False)
     return evenness(loads)

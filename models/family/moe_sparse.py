@@ -6,6 +6,7 @@ looking at; the heads see only these. As DeepSeek-V3.2 goes on from DeepSeek-V3.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -40,6 +41,8 @@ DENSE_SHARE = 0.3
 TRACED = 60
 """So many held-out texts are recorded to see what the chosen keys are worth."""
 
+ASKED: Mapping[str, float] = {**MoE.asked, "chosen.only": 1.0, "chosen.covered": 0.9}
+
 
 class Dated(NamedTuple):
     """A batch and the step that it belongs to."""
@@ -60,7 +63,7 @@ class SparseMoE(MoE):
         "learn, to score keys as the heads' mean attention does (KL divergence); then the chosen keys are all there "
         "is, and the whole model learns on from the same texts. No head was trained towards a target."
     )
-    asked: Mapping[str, float] = {**MoE.asked, "chosen.only": 1.0, "chosen.covered": 0.9}
+    asked = ASKED
     usual = Recipe(steps=700, rate=1.5e-3, warmup=50)
 
     def fresh(self) -> nn.Module:
@@ -80,6 +83,12 @@ class SparseMoE(MoE):
         """The folder of the model that it goes on from."""
         made = (self.into or CHECKPOINTS) / MoE.name
         return made if made.is_dir() else CHECKPOINTS / MoE.name
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the course, and of the weights that it begins with."""
+        begun = (self.begun / "model.safetensors").read_bytes()
+        return hashlib.sha256(super().fingerprint.encode() + begun).hexdigest()
 
     def batches(self, start: int) -> Iterator[Any]:
         """The batches, with their steps."""

@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import DeepseekV3Config, DeepseekV3ForCausalLM
 
+from models.family import experts
 from models.family.experts import BIAS, SPEED, balance, counted, evenness, routers
 
 IDS = torch.randint(0, 64, (2, 9), generator=torch.Generator().manual_seed(3))
@@ -71,16 +72,17 @@ def test_the_bias_moves_against_the_load_and_is_felt_in_the_choice_only(model):
     assert torch.equal(before, after)
 
 
-def test_a_neglected_expert_is_chosen_in_the_end(model):
+def test_a_neglected_expert_is_chosen_in_the_end(model, monkeypatch):
+    monkeypatch.setattr(experts, "SPEED", 0.05)
     router = routers(model)["model.layers.2.mlp.gate"]
-    getattr(router, BIAS)[0] = -0.9
-    for step in range(1500):
+    getattr(router, BIAS)[0] = -1.0
+    smallest = []
+    for _ in range(40):
         with counted(model, READ.flatten()) as loads, torch.no_grad():
             model(input_ids=IDS)
-        if step == 0:
-            assert loads["model.layers.2.mlp.gate"][0] == 0
         balance(model, loads)
-    assert loads["model.layers.2.mlp.gate"].min() > 0
+        smallest.append(int(loads["model.layers.2.mlp.gate"].min()))
+    assert smallest[0] == 0 < smallest[-1]
 
 
 def test_figures_are_those_of_the_layer_that_is_used_least_evenly():

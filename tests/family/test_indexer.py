@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from transformers import DeepseekV32Config, DeepseekV32ForCausalLM
 
 from models.family.indexer import EVERY_KEY, attentions, choose, divergence, index_scores, watched
@@ -64,7 +65,7 @@ def test_only_the_indexers_learn_from_their_loss_and_they_learn_nothing_else(mod
     with watched(model, READ) as losses:
         output = model(input_ids=IDS, labels=IDS)
     assert len(losses) == 2
-    sum(losses).backward()
+    torch.stack(losses).sum().backward()
     for name, parameter in model.named_parameters():
         moved = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
         assert moved == (".indexer." in name), name
@@ -75,13 +76,23 @@ def test_only_the_indexers_learn_from_their_loss_and_they_learn_nothing_else(mod
     )
 
 
-def test_the_loss_is_the_divergence_over_the_chosen_keys_from_the_attention_that_the_model_gives(model):
+def test_the_loss_is_the_divergence_of_the_chosen_keys_from_the_attention_that_the_model_gives(model):
+    inputs = []
+    for attention in attentions(model):
+        attention.indexer.register_forward_hook(lambda _, arguments, __: inputs.append(arguments[:3]))
     with watched(model, READ) as losses, torch.no_grad():
-        output = model(input_ids=IDS, output_attentions=True)
-    for loss, weights, attention in zip(losses, output.attentions, attentions(model), strict=True):
-        kept = (weights[0, 0] > 0).sum(dim=-1)
-        assert kept.tolist() == [1, 2, 3, *[KEYS] * 11]
-        assert float(loss) > 0, attention
+        weights = model(input_ids=IDS, output_attentions=True).attentions
+    for layer, attention in enumerate(attentions(model)):
+        scores = index_scores(attention.indexer, *inputs[layer]).detach()
+        kept = weights[layer][:, 0] > 0
+        assert kept.sum(dim=-1)[0].tolist() == [1, 2, 3, *[KEYS] * 11]
+        rows = [
+            F.kl_div(row_scores[seen].log_softmax(0), row[seen], reduction="sum")
+            for row, row_scores, seen in zip(
+                weights[layer].mean(dim=1)[READ], scores[READ], kept[READ], strict=True
+            )
+        ]
+        torch.testing.assert_close(losses[layer].detach(), torch.stack(rows).mean())
 
 
 def test_divergence_by_hand():

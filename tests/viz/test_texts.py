@@ -42,7 +42,7 @@ READINGS = {
     *("cross_sharp", "cross_broad", "cell", "cell_masked", "guided_alignment", "guided_antecedent"),
     *("plain_note", "proof_title", "proof", "proof_failed"),
     *("first_token", "masked_predict", "idle", "patch_sharp", "patch_broad"),
-    *(f"cell_masked_{why}" for why in ("sliding", "chunked", "padding", "windows", "other")),
+    *(f"cell_masked_{why}" for why in ("sliding", "chunked", "chosen", "padding", "windows", "other")),
     *(f"route_{route}" for route in ("builtin", "interface", "tracer", "module", "band")),
 }
 CORE = {"token", "query", "key", "value", "score", "mask", "weight", "context", "embedding"}

@@ -20,6 +20,7 @@ from models.family.texts import Text
 CHUNK = 128
 ROW = 20
 """So long are the rows of random words that heads are measured on."""
+ROWS = 64
 
 Coded = tuple[list[int], list[int]]
 """The ids of what is read and of what is written."""
@@ -77,14 +78,21 @@ def random_rows(tokenizer: PreTrainedTokenizerBase, seed: str, count: int) -> li
     return [[ids[word] for word in row_of(words, chance, ROW)] for _ in range(count)]
 
 
-def heads(folder: Path, seed: int, count: int = 64) -> Mapping[str, list[HeadScore]]:
+def scored_heads(folder: Path, seed: str, count: int = ROWS) -> Mapping[str, list[HeadScore]]:
     """The heads of the model in this folder by their role, best first, on random rows of this seed."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    return head_scores(model.eval(), random_rows(tokenizer, f"{seed} heads", count), begin_of(tokenizer))
+    return head_scores(model.eval(), random_rows(tokenizer, seed, count), begin_of(tokenizer))
 
 
-def figures(folder: Path, texts: Mapping[str, Sequence[Text]], seed: int, rows: int = 64) -> Figures:
+def induction_score(folder: Path, seed: str, count: int = ROWS) -> float:
+    """The score of the best induction head on rows of this seed; which is the best, other rows say."""
+    layer, head, _ = scored_heads(folder, f"{seed} chosen", count)["induction"][0]
+    found = scored_heads(folder, f"{seed} measured", count)["induction"]
+    return next(score for *which, score in found if which == [layer, head])
+
+
+def figures(folder: Path, texts: Mapping[str, Sequence[Text]], seed: str, rows: int = ROWS) -> Figures:
     """Exact match by part of these texts, and on so many random rows the score of the best induction head."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -92,10 +100,9 @@ def figures(folder: Path, texts: Mapping[str, Sequence[Text]], seed: int, rows: 
     for part, some in texts.items():
         right = exact(model, some, tokenizer)
         found[part] = Figure(sum(right) / len(right), len(right))
-    score = heads(folder, seed, rows)["induction"][0].score
-    right = repeats_right(model, random_rows(tokenizer, f"{seed} rows", rows), begin_of(tokenizer))
+    right = repeats_right(model, random_rows(tokenizer, f"{seed} right", rows), begin_of(tokenizer))
     return found | {
-        "induction.score": Figure(score, rows * ROW),
+        "induction.score": Figure(induction_score(folder, seed, rows), rows * ROW),
         "induction.right": Figure(right, rows * (ROW - 1)),
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from models.family.causal import CONTEXT, CausalCourse
+from models.family.causal import CONTEXT, INITIAL, CausalCourse
 from models.family.language import END_ID, PAD_ID
 
 WIDTH, LAYERS, HEADS, INNER = 128, 4, 4, 384
@@ -38,6 +38,7 @@ class GPT(CausalCourse):
                 resid_pdrop=0.0,
                 embd_pdrop=0.0,
                 attn_pdrop=0.0,
+                initializer_range=INITIAL,
                 pad_token_id=PAD_ID,
                 bos_token_id=None,
                 eos_token_id=END_ID,

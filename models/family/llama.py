@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from models.family.causal import CONTEXT, CausalCourse
+from models.family.causal import CONTEXT, INITIAL, CausalCourse
 from models.family.language import BEGIN_ID, END_ID, PAD_ID
 
 WIDTH, LAYERS, HEADS, KEY_VALUE_HEADS, INNER = 128, 4, 4, 2, 320
@@ -40,6 +40,7 @@ class Llama(CausalCourse):
                 num_key_value_heads=KEY_VALUE_HEADS,
                 max_position_embeddings=CONTEXT,
                 tie_word_embeddings=True,
+                initializer_range=INITIAL,
                 pad_token_id=PAD_ID,
                 bos_token_id=BEGIN_ID,
                 eos_token_id=END_ID,

@@ -20,6 +20,8 @@ from torch import Tensor
 from models.family.texts import Text
 
 SHORTEST, LONGEST = 5, 24
+AT_FIRST = (3, 6)
+"""The lengths that training begins with: where there is little to choose from, copying is learned quickly."""
 MOST_WORDS = 94
 """So many words a text of them has at most; with a begin and an end it fits in 96 positions."""
 
@@ -32,15 +34,21 @@ class HeadScore(NamedTuple):
     score: float
 
 
-def row_of(words: Sequence[str], chance: random.Random, length: int | None = None) -> list[str]:
+def row_of(words: Sequence[str], chance: random.Random, length: int) -> list[str]:
     """Random words, all different, each of them one token."""
-    return chance.sample(words, length or chance.randint(SHORTEST, LONGEST))
+    return chance.sample(words, length)
 
 
-def repeated(words: Sequence[str], chance: random.Random) -> Text:
-    """A row of random words, and the same row once more or several times."""
-    row = row_of(words, chance)
-    times = chance.randint(1, max(1, min(4, MOST_WORDS // len(row) - 1)))
+def repeated(words: Sequence[str], chance: random.Random, grown: float = 1.0) -> Text:
+    """A row of random words, and the same row once more or several times.
+
+    `grown`: from 0, short rows said twice, to 1, rows of any length, said two to five times.
+    """
+    shortest, longest = (
+        round(a + (b - a) * grown) for a, b in zip(AT_FIRST, (SHORTEST, LONGEST), strict=True)
+    )
+    row = row_of(words, chance, chance.randint(shortest, longest))
+    times = chance.randint(1, max(1, min(round(1 + 3 * grown), MOST_WORDS // len(row) - 1)))
     return Text(" ".join(row), " ".join(row * times), "repeated", ends=False)
 
 

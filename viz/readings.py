@@ -61,7 +61,9 @@ def cell_reading(trace: Trace, at: Selection) -> str:
     kind = mask_kind(trace, block).kind
     if kind in EARLIER and at.key > at.query:
         return "cell_masked"
-    return f"cell_masked_{kind}" if kind in {"sliding", "chunked", "chosen", "windows"} else "cell_masked_other"
+    return (
+        f"cell_masked_{kind}" if kind in {"sliding", "chunked", "chosen", "windows"} else "cell_masked_other"
+    )
 
 
 def route_reading(block: Block) -> str:

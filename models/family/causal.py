@@ -116,7 +116,8 @@ class CausalCourse(Course[Batch]):
     def _pool(self, number: int) -> list[Batch]:
         """`POOL` batches of about as many tokens each."""
         chance = random.Random(f"{self.recipe.seed} pool {number}")
-        texts, total, done = [], 0, number * POOL / self.recipe.steps
+        texts, total = [], 0
+        done = 1.0 if self.follows else number * POOL / self.recipe.steps
         while total < POOL * self.tokens:
             texts.append(coded(self.language.tokenizer, self.language.text(chance, done)))
             total += _length(texts[-1])

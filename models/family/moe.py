@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, DeepseekV3Config, DeepseekV3ForCausalLM
 
-from models.family.causal import CONTEXT, CausalCourse
+from models.family.causal import CONTEXT, INITIAL, CausalCourse
 from models.family.course import Figures, Recipe
 from models.family.examining import Batch, to_batch
 from models.family.experts import Loads, balance, counted, evenness
@@ -28,8 +28,6 @@ WIDTH, LAYERS, HEADS, INNER = 128, 4, 4, 256
 EXPERTS, CHOSEN, EXPERT_INNER = 8, 2, 32
 QUERY_RANK, KEY_VALUE_RANK, PLAIN, TURNED, VALUE = 64, 48, 16, 16, 32
 """Widths: of the narrow vectors; of a head's channels without and with position; of its values."""
-SPREAD = 0.06
-"""Standard deviation of the first weights."""
 ROUTED = 400
 """So many held-out texts are read to see how the experts are used."""
 
@@ -50,7 +48,6 @@ class MoE(CausalCourse):
         "stories, and goes on with rows of random words. No head was trained towards a target."
     )
     asked = ASKED
-    usual = Recipe(steps=2600, rate=3e-3)
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         super().__init__(recipe)
@@ -85,7 +82,7 @@ class MoE(CausalCourse):
             "qk_rope_head_dim": TURNED,
             "v_head_dim": VALUE,
             "max_position_embeddings": CONTEXT,
-            "initializer_range": SPREAD,
+            "initializer_range": INITIAL,
             "tie_word_embeddings": True,
             "pad_token_id": tokenizer.pad_token_id,
             "bos_token_id": tokenizer.bos_token_id,

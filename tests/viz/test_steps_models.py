@@ -244,7 +244,7 @@ def test_chosen_keys_are_told_apart_from_those_of_a_window():
     trace = tiny.trace_of("deepseek_v32")
     block = trace.blocks[0]
     kind, mask = mask_kind(trace, block), trace.head(block.name, 0).mask
-    assert kind == ("chosen", int(mask.sum(axis=1).max()))
+    assert (kind.kind, kind.width) == ("chosen", int(mask.sum(axis=1).max()))
     query = len(mask) - 1
     left_out = int(np.flatnonzero(~mask[query])[0])
     assert cell_reading(trace, Selection(block.name, 0, query=query, key=left_out)) == "cell_masked_chosen"

@@ -36,10 +36,11 @@ from starlette.staticfiles import StaticFiles
 
 import models
 from models import catalog, machine, suggested
+from models.ahead import Ahead
 from models.builtin.translator import CHARACTER_LIMIT, TOKEN_LIMIT
 from models.errors import BadRequest, MicroscopeError, ModelNotOpen, NotOffered
 from models.huggingface.images import BYTES_LIMIT
-from models.huggingface.load import HUB_ID
+from models.huggingface.load import HUB_ID, import_transformers
 from models.opening import Opener
 from models.pictures import PICTURES, examples
 from models.record import Request
@@ -60,6 +61,7 @@ _FRESH = {"cache-control": "no-cache"}
 
 store = TraceStore()
 opener = Opener()
+ahead = Ahead(import_transformers)
 log = logging.getLogger("attention_microscope")
 
 
@@ -130,6 +132,7 @@ async def run(request: HTTPRequest) -> dict:
     """A text, an image or both → the manifest of the run."""
     wanted = _request(await _body(request))
     trace = await run_in_threadpool(store.get, wanted)
+    ahead.answered()
     return dict(manifest(trace, wanted.key, wanted.target, wanted.image))
 
 
@@ -231,17 +234,15 @@ async def image(request: HTTPRequest) -> dict:
 
 @functools.cache
 def _config() -> bytes:
-    """What the browser needs once: words, stages, colours, models, limits. Compressed."""
+    """What the browser needs once, compressed. Of the models in the box it loads only that of the first view."""
     said = {
         "texts": texts.load_texts().as_json(),
         "stages": stages.as_json(),
         "standsFor": stages.STANDS_FOR,
         "colours": scales.as_json(),
-        "models": [card(models.load(name).card) for name in models.BUILTIN],
-        "images": [
-            {"id": each.id, "url": f"{BASE}/assets/images/{each.path.name}", **each.title}
-            for each in examples().values()
-        ],
+        "builtin": models.BUILTIN,
+        "models": [card(models.load(models.BUILTIN[0]).card)],
+        "images": [each.as_json(f"{BASE}/assets/images") for each in examples().values()],
         "limits": {"tokens": TOKEN_LIMIT, "characters": CHARACTER_LIMIT},
         "space": os.environ.get("SPACE_ID", ""),
     }
@@ -258,17 +259,22 @@ async def config(request: HTTPRequest) -> Response:  # noqa: ARG001
 @asked
 async def vocabulary(request: HTTPRequest) -> dict:
     """The words that a built-in model knows, by language."""
-    name = request.query_params.get("model", models.BUILTIN[0])
-    if name not in models.BUILTIN:
-        raise BadRequest(f"the vocabulary of {name}")
-    tokenizer = models.load(name).tokenizer
-    return {language: tokenizer.words(language) for language in ("en", "fr", "zh")}
+    return dict(
+        await run_in_threadpool(catalog.vocabulary, request.query_params.get("model", models.BUILTIN[0]))
+    )
+
+
+@asked
+async def figures(request: HTTPRequest) -> dict:
+    """The held-out figures of a built-in model; it is not loaded for them."""
+    return {"figures": [asdict(each) for each in catalog.figures(request.query_params.get("model", ""))]}
 
 
 ROUTES = [
     Mount(f"/{BASE}/assets", app=StaticFiles(directory=ASSETS)),
     Route(f"/{BASE}/config", config),
     Route(f"/{BASE}/vocabulary", vocabulary),
+    Route(f"/{BASE}/figures", figures),
     Route(f"/{BASE}/run", run, methods=["POST"]),
     Route(f"/{BASE}/image", image, methods=["POST"]),
     Route(f"/{BASE}/models", offered),
@@ -280,6 +286,7 @@ ROUTES = [
     Route(f"/{BASE}/trace/{{key}}/picture", bundle(payload.picture)),
     Route(f"/{BASE}/trace/{{key}}/stream/{{name}}", bundle(payload.stream)),
     Route(f"/{BASE}/trace/{{key}}/router/{{block}}", bundle(payload.router)),
+    Route(f"/{BASE}/trace/{{key}}/output/{{page:int}}", bundle(payload.output)),
     Route(f"/{BASE}/trace/{{key}}/mask/{{block}}/{{head:int}}", bundle(payload.mask)),
     Route(f"/{BASE}/trace/{{key}}/head/{{block}}/{{head:int}}", bundle(payload.head)),
     Route(f"/{BASE}/trace/{{key}}/projection/{{block}}/{{head:int}}", bundle(payload.projection)),
@@ -313,6 +320,7 @@ def launch(host: str | None = None, port: int | None = None, *, block: bool = Tr
     if host in LOCAL and "SPACE_ID" not in os.environ:
         os.environ.setdefault("ATTENTION_MICROSCOPE_FOLDERS", "1")
     _config()
+    ahead.begin()
     build().launch(
         server_name=host,
         server_port=port,

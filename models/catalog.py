@@ -10,11 +10,13 @@ from pathlib import Path
 from models.builtin.translator import Translator
 from models.cache import Key, ModelCache
 from models.errors import UnknownModel
+from models.held_out import HeldOut, held_out
 from models.huggingface.load import checked_dtype, load_pretrained
 from models.huggingface.wrap import Wrapped
 from models.machine import memory_budget
 from models.progress import Progress
 from models.trace import ModelCard
+from models.vocabulary import Words, words_of
 
 CHECKPOINTS = Path(__file__).parents[1] / "assets" / "checkpoints"
 Model = Translator | Wrapped
@@ -68,6 +70,28 @@ def is_open(name: str, dtype: str | None = None) -> bool:
 def opened() -> tuple[ModelCard, ...]:
     """The models in memory, the most recently used last."""
     return _models.opened()
+
+
+def figures(name: str) -> tuple[HeldOut, ...]:
+    """The held-out figures of a model in the box, read without loading it.
+
+    Raises:
+        UnknownModel: it is not in the box.
+    """
+    if name not in BUILTIN:
+        raise UnknownModel(name, BUILTIN)
+    return held_out(CHECKPOINTS / name)
+
+
+def vocabulary(name: str) -> Words:
+    """The words that a model in the box knows, by language; of one that reads no text, none.
+
+    Raises:
+        UnknownModel: it is not in the box.
+    """
+    if name not in BUILTIN:
+        raise UnknownModel(name, BUILTIN)
+    return words_of(load(name).tokenizer, words_of(load(BUILTIN[0]).tokenizer))
 
 
 def when_closed(tell: Callable[[Key], None]) -> None:

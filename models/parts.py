@@ -13,6 +13,7 @@ class Token:
     `special` marks tokens nobody typed (end of sentence, target language).
     Tokens of one `group` spell whole characters together, and `whole` is what they spell; `bytes` is what this token
     stands for in UTF-8. A patch of an image has its `row` and `column` in the image's grid, from 0.
+    `segment` says to which sentence of a pair it belongs, 0 or 1, where the model tells them apart.
     """
 
     id: int
@@ -26,6 +27,7 @@ class Token:
     bytes: bytes = b""
     row: int = -1
     column: int = -1
+    segment: int = -1
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,13 @@ class Block:
         return head * self.kv_heads // self.heads
 
 
+TARGETS = ("alignment", "antecedent", "object")
+"""What a head may be trained to look at: the source word it translates; whom *it* means; the object in an image."""
+
+
 @dataclass(frozen=True)
 class GuidedHead:
-    """A head that training pushed towards a target: `alignment` (which source word), `antecedent` (whom *it* means)."""
+    """A head that training pushed towards a target, one of `TARGETS`."""
 
     block: str
     head: int

@@ -37,6 +37,10 @@ class Example:
     path: Path
     title: Mapping[str, str]
 
+    def as_json(self, folder: str) -> dict[str, str]:
+        """How the browser reads it; `folder` is the address of the images."""
+        return {"id": self.id, "url": f"{folder}/{self.path.name}", **self.title}
+
 
 @cache
 def examples() -> Mapping[str, Example]:

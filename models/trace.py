@@ -12,7 +12,7 @@ A number is found by *what it is* (a `Site`) and *where it is* (a place):
                                           sink: (head, query) where a model makes it from each token
     feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm; router and router_probabilities:
                                           each expert's weight for each token, 0 where not chosen, and before choosing
-    ""               ""                   logits
+    ""               ""                   logits; next_sentence: what says whether sentence B follows sentence A
 
 The recorder keeps what is of size n × d. Everything of size n × n is derived here, per head, in float32, when it
 is looked at, and `Head.error` proves it (models/head.py): weights @ value against the context that the model computed.
@@ -68,6 +68,7 @@ class Axis(StrEnum):
     D_VALUE = "d_value"
     D_HIDDEN = "d_hidden"
     VOCABULARY = "vocabulary"
+    CLASS = "class"
 
 
 class Site(StrEnum):
@@ -115,6 +116,7 @@ class Site(StrEnum):
     RESIDUAL_SUM = "residual_sum"
     NORM = "norm"
     LOGITS = "logits"
+    NEXT_SENTENCE = "next_sentence"
 
 
 _STREAM = (Axis.POSITION, Axis.D_MODEL)
@@ -161,6 +163,7 @@ AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.RESIDUAL_SUM: _STREAM,
     Site.NORM: _STREAM,
     Site.LOGITS: (Axis.POSITION, Axis.VOCABULARY),
+    Site.NEXT_SENTENCE: (Axis.CLASS,),
 }
 """Site → its axes, in order. The only place where they are said."""
 
@@ -198,6 +201,8 @@ class Trace:
     positions: tuple[PositionalEncoding, ...] = ()
     predictions: Sequence[Token] = ()
     """Per position of the stream `predicting`: the most probable token. Otherwise the most probable class."""
+    names: Sequence[Token] = ()
+    """What each column of the logits stands for: tokens, or classes; nothing where a model has no logits."""
     predicting: str = "decoder"
     """The stream whose positions predict; "" where the model predicts one class, or nothing."""
     output: str = ""

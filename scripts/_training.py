@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
@@ -35,12 +36,20 @@ def main() -> int:
         return train_all([word for word in sys.argv[1:] if word != "all"], chosen.into)
     recipe = COURSES[chosen.model].usual
     recipe = replace(recipe, **{k: v for k in ("steps", "seed") if (v := getattr(chosen, k)) is not None})
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, stop)
     try:
         return make(chosen.model, COURSES[chosen.model](recipe), chosen.into, fresh=chosen.fresh)
     except KeyboardInterrupt:
         print(f"{chosen.model}: stopped; the same command goes on from here", flush=True)
         return STOPPED
+
+
+def stop(*_: object) -> NoReturn:
+    """Interrupt training, once: a second signal must not interrupt the saving of what there is."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: None)
+    raise KeyboardInterrupt
 
 
 def arguments() -> argparse.Namespace:
@@ -70,8 +79,8 @@ def train_all(options: Sequence[str], into: Path) -> int:
                     if process.returncode:
                         return process.returncode
     except KeyboardInterrupt:
-        return STOPPED  # the processes hear it too, and save what they have
-    finally:
+        return STOPPED
+    finally:  # in a terminal the processes have heard it too; each saves what it has
         for process in running.values():
             process.terminate()
         for process in running.values():

@@ -13,9 +13,12 @@ from starlette.testclient import TestClient
 
 import app
 import models
+from models import catalog, machine
+from models.cache import ModelCache
 from models.store import TraceStore
 from viz.explorer import BASE, head
 from viz.stages import STAGE_IDS
+from viz.texts import load_texts
 
 CAT = {"model": "builtin/translator", "text": "The cat sleeps.", "target": None, "language": "fr"}
 BUNDLES = (
@@ -196,7 +199,7 @@ def test_the_configuration_is_compressed_json_of_all_that_the_page_needs(client)
     said = json.loads(gzip.decompress(raw))
     assert said.keys() >= {"texts", "stages", "standsFor", "colours", "models", "images", "limits"}
     assert [stage["id"] for stage in said["stages"]] == list(STAGE_IDS)
-    assert [model["name"] for model in said["models"]] == list(models.BUILTIN)
+    assert said["builtin"] == list(models.BUILTIN)
     assert said["limits"] == {"tokens": 64, "characters": 20_000}
     assert said["texts"]["stages"]["softmax"]["zh"]["title"]
     assert len(raw) < 100_000
@@ -216,8 +219,41 @@ def test_the_vocabulary_of_a_model_is_its_words_by_language(client):
 
 def test_the_vocabulary_of_an_unknown_model_is_refused(client):
     said = refusal(client.get("vocabulary", params={"model": "gpt-9"}), 200)
-    assert said["error"] == "bad_request"
+    assert said["error"] == "unknown_model"
     assert "gpt-9" in said["facts"]["got"]
+
+
+def test_the_figures_of_a_model_are_those_of_its_file(client):
+    said = client.get("figures", params={"model": "builtin/translator"}).json()
+    file = app.ASSETS / "checkpoints" / "builtin" / "translator" / "figures.json"
+    wanted = json.loads(file.read_text(encoding="utf-8"))["figures"]
+    assert {each["name"]: (each["value"], each["n"]) for each in said["figures"]} == {
+        name: (figure["value"], figure["n"]) for name, figure in wanted.items()
+    }
+    for name in ("gpt2", "", "../../builtin/translator"):
+        said = refusal(client.get("figures", params={"model": name}), 200)
+        assert said["error"] == "unknown_model"
+
+
+def test_the_configuration_loads_only_the_model_of_the_first_view(monkeypatch):
+    loaded = []
+    real = models.load
+    monkeypatch.setattr(app.models, "load", lambda name: loaded.append(name) or real(name))
+    said = json.loads(gzip.decompress(app._config.__wrapped__()))
+    assert loaded == [models.BUILTIN[0]]
+    assert said["builtin"] == list(models.BUILTIN)
+    assert [card["name"] for card in said["models"]] == loaded
+    listed = [member["name"] for member in said["texts"]["family"]["model"]]
+    assert [name for name in listed if name in models.BUILTIN] == list(models.BUILTIN)
+
+
+def test_a_model_in_the_box_answers_without_being_opened_first(client, monkeypatch):
+    monkeypatch.setattr(catalog, "_models", ModelCache(machine.memory_budget, models.BUILTIN))
+    for name in models.BUILTIN:
+        assert not any(card.name == name for card in catalog.opened())
+        preset = next(each for each in load_texts().presets if each.model == name)
+        body = {"model": name, "text": preset.text, "image": preset.image or None}
+        assert client.post("run", json=body).json()["model"]["name"] == name
 
 
 def test_assets_are_served_and_nothing_outside_them(client):

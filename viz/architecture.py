@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Block, Head, Site, Token, Trace
+from viz import outputs
 from viz.selection import Fact, Selection
 from viz.walk import is_line, mask_kind
 
@@ -28,6 +29,7 @@ def architecture(trace: Trace, block: Block, head: Head, at: Selection) -> Facts
         | _mask_parts(trace, at)
         | _sink(head, at)
         | _router(trace, block, at)
+        | outputs.facts(trace, block, at)
     )
 
 
@@ -51,9 +53,10 @@ def _sharing(block: Block, head: Head, at: Selection) -> Facts:
 
 
 def _place(tokens: tuple[Token, ...], query: int) -> Facts:
-    """Where the query's patch stands in the image's grid, and how many tokens spell its characters."""
+    """Where the query's patch stands in the grid, how many tokens spell its characters, and its sentence."""
     token = tokens[query]
-    return {
+    sentence: Facts = {"sentence": "AB"[min(token.segment, 1)]} if token.segment >= 0 else {}
+    return sentence | {
         "row": token.row,
         "column": token.column,
         "rows": 1 + max(token.row for token in tokens),

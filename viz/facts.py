@@ -12,7 +12,7 @@ LITERALS = frozenset({"arguments_literal"})
 
 WORDS = LITERALS | {
     *("model", "block", "stream", "query_token", "key_token", "predicted_token"),
-    *("top_token", "second_token"),
+    *("top_token", "second_token", "choice_token", "best_token", "sentence"),
 }
 """Facts that are words."""
 
@@ -24,6 +24,7 @@ COUNTS = frozenset({
     *("row", "column", "rows", "columns", "pieces"),
     *("pairs", "first_channel", "second_channel"),
     *("experts", "experts_chosen", "expert", "router_top"),
+    *("choice_id", "outputs", "others"),
 })  # fmt: skip
 """Facts that are whole numbers: indices, which count from 0, sizes, and 1 or 0 for whether a mask allows a look."""
 
@@ -36,6 +37,10 @@ MEASURES = frozenset({
     *("angle", "frequency", "turn", "stretch", "query_before", "other_before", "product_before"),
     *("softcap", "bias", "slope", "sink_score", "sink", "sink_exponential"),
     *("router_weight", "router_chance", "router_top_weight"),
+    *("choice_logit", "choice_shifted", "choice_exponential", "choice_probability"),
+    *("best_logit", "best_probability", "output_sum", "others_probability"),
+    *("follows_logit", "random_logit", "pair_logit", "follows_exponential", "random_exponential", "pair_sum"),
+    *("follows_probability", "random_probability"),
 })  # fmt: skip
 """Facts that are real numbers; `masked_score` and `shifted` are −∞ where attention is forbidden."""
 
@@ -51,12 +56,22 @@ _ROTATION = frozenset({
 _ROUTER = frozenset({
     *("experts", "experts_chosen", "expert", "router_weight", "router_top", "router_top_weight"),
 })  # fmt: skip
+_OUTPUT = frozenset({
+    *("choice_id", "choice_token", "choice_logit", "choice_shifted", "choice_exponential"),
+    *("choice_probability", "best_token", "best_logit", "best_probability"),
+    *("output_sum", "outputs", "others", "others_probability"),
+})  # fmt: skip
+_FOLLOWS = frozenset({
+    *("follows_logit", "random_logit", "pair_logit", "follows_exponential", "random_exponential"),
+    *("pair_sum", "follows_probability", "random_probability"),
+})  # fmt: skip
 
 ONLY: Mapping[str, frozenset[str]] = {
     "embedding": frozenset({"embedding", "table_value"}),
     **dict.fromkeys(("embedding_plain", "embedding_patches", "embedding_numbered"), frozenset({"embedding"})),
     "position": _SUM | {"pair", "wavelength"},
     **dict.fromkeys(("position_learned", "position_fixed", "position_norm"), _SUM),
+    "position_segment": _SUM | {"sentence"},
     "rotation": _ROTATION | {"frequency"},
     "rotation_grid": _ROTATION,
     "softcap": frozenset({"softcap"}),
@@ -67,6 +82,9 @@ ONLY: Mapping[str, frozenset[str]] = {
     "sink": _SINK,
     "router": _ROUTER | {"router_chance"},
     "router_plain": _ROUTER,
+    **dict.fromkeys(("output", "output_next", "output_target", "output_masked"), _OUTPUT),
+    **dict.fromkeys(("output_label", "output_class"), _OUTPUT),
+    "next_sentence": _FOLLOWS,
 }
 """Stage text → the facts that it may use besides `COMMON`: they are supplied where the model has that part."""
 

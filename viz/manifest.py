@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TypedDict
 
 from models.trace import TOLERANCE, Block, ModelCard, Site, Token, Trace
-from viz.walk import mask_kind, stages_of
+from viz.walk import mask_kind, predicts, stages_of
 
 SCHEMA = 2
 """Version of the manifest; the browser refuses any other."""
@@ -78,7 +78,7 @@ def manifest(trace: Trace, key: str, target: str | None = None, image: str | Non
         streams={stream: _stream(trace, stream) for stream in trace.tokens},
         tokens={stream: [_token(token) for token in tokens] for stream, tokens in trace.tokens.items()},
         predicting=trace.predicting,
-        predicts=_predicts(trace),
+        predicts=predicts(trace),
         predictions=[token.text for token in trace.predictions],
         positions=[{"kind": each.kind, "where": each.where} for each in trace.positions],
         blocks=[_block(trace, block) for block in trace.blocks],
@@ -111,18 +111,6 @@ def _label(trace: Trace, stream: str) -> str:
     return "audio" if tower == "audio" else "text"
 
 
-def _predicts(trace: Trace) -> str:
-    """`next`: each row the token after it; `same`: the token in its own place; `class`: one label; or nothing."""
-    if not trace.predicting:
-        return "class" if trace.predictions else ""
-    causal = any(
-        block.kind == "self" and mask_kind(trace, block).kind in {"causal", "sliding", "chunked"}
-        for block in trace.blocks
-        if block.query_stream == trace.predicting
-    )
-    return "next" if causal or trace.predicting == "decoder" else "same"
-
-
 def _unknown(trace: Trace) -> list[str]:
     """The typed words that the model does not know, each once."""
     typed = (token for tokens in trace.tokens.values() for token in tokens if token.start >= 0)
@@ -151,6 +139,8 @@ def _token(token: Token) -> dict:
         said |= {"group": token.group, "whole": token.whole}
     if token.row >= 0:
         said |= {"row": token.row, "column": token.column}
+    if token.segment >= 0:
+        said["segment"] = token.segment
     return said
 
 

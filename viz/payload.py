@@ -10,18 +10,22 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
     projection      one head's inputs and W_Q W_K W_V with their biases
     mask            the parts of a block's mask
     router          weight and probability of each expert for each token, in a block's layer
+    output          the best columns of some rows of logits: ids logits exponentials probabilities, `totals` (sum of all
+                    exponentials, how many columns, probability of those not shown), `names` as JSON; and next_sentence
     picture         what the model saw (height, width, 3), and the window that each patch belongs to
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from models.trace import Head, Site, Trace
+from viz import outputs
 
 THUMBNAIL = 64
 """The most rows and columns of a thumbnail; larger heads are pooled: each cell is the largest weight it stands for."""
@@ -132,6 +136,34 @@ def router(trace: Trace, block: str) -> bytes:
     place = f"{trace.block(block).name.rsplit('.', 1)[0]}.mlp"
     sites = (Site.ROUTER, Site.ROUTER_PROBABILITIES)
     return _bundle({site.value: trace.array(site, place) for site in sites if (site, place) in trace.arrays})
+
+
+def output(trace: Trace, page: int) -> bytes:
+    """What the logits of some rows say, `outputs.ROWS` a page, and whether sentence B follows sentence A.
+
+    Raises:
+        IndexError: no such page.
+    """
+    logits = outputs.follows(trace)
+    arrays = {} if logits is None else {"next_sentence": logits}
+    if len(trace.names) and trace.logits is not None:
+        first = page * outputs.ROWS
+        last = min(first + outputs.ROWS, len(trace.logits))
+        rows = [outputs.output(trace, row) for row in range(first, max(last, first + 1))]
+        arrays |= _outputs(rows) | {"first": np.array([first], np.float32)}
+    return _bundle(arrays)
+
+
+def _outputs(rows: Sequence[outputs.Output]) -> dict[str, NDArray]:
+    names = json.dumps([[token.text for token in row.tokens] for row in rows], ensure_ascii=False)
+    return {
+        "ids": np.stack([row.ids for row in rows]).astype(np.float32),
+        "logits": np.stack([row.logits for row in rows]),
+        "exponentials": np.stack([row.exponentials for row in rows]),
+        "probabilities": np.stack([row.probabilities for row in rows]),
+        "totals": np.array([(row.total, row.size, row.rest) for row in rows], np.float32),
+        "names": np.frombuffer(names.encode(), np.uint8),
+    }
 
 
 def picture(trace: Trace) -> bytes:

@@ -27,16 +27,13 @@ import numpy as np
 
 from models.trace import Block, Head, Site, Token, Trace
 from viz.selection import Selection
-from viz.walk import mask_kind
+from viz.walk import EARLIER, mask_kind
 
 SHARP = 0.5
 """From this weight on one key is said to be looked at, rather than several."""
 
 UNIFORM = 1.5
 """Below this many even shares the largest weight is said to be no choice at all."""
-
-EARLIER = ("causal", "sliding", "chunked", "chosen")
-"""Kinds of mask that hide what comes later."""
 
 
 def reading(trace: Trace, at: Selection) -> str:

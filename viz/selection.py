@@ -11,7 +11,8 @@ Fact = str | int | float
 class Selection:
     """One number of one head: which query, which key, which channel of the vectors.
 
-    `dimension` is one of d_model; `expert` is one of those that a mixture of experts chooses from.
+    `dimension` is one of d_model; `expert` is one of those that a mixture of experts chooses from; `choice` is one of a
+    row's most probable outputs, the first of which is 0.
     """
 
     block: str
@@ -22,3 +23,4 @@ class Selection:
     dimension: int = 0
     stage: str = "softmax"
     expert: int = 0
+    choice: int = 0

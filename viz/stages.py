@@ -42,7 +42,8 @@ class Stage:
 
     `layout`: tokens (a table), stack (one above the other), fan (one in, several out), product (left × top = corner),
     flow (inputs in a column, an operator, the output), rotation (before and after, and the score by distance), shared
-    (which heads share keys and values), router (tokens × experts). The last plate is the output.
+    (which heads share keys and values), router (tokens × experts), output (bars of probabilities). The last plate is
+    the output. `bundles` are fetched besides those of the plates.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Stage:
     plates: tuple[Plate, ...]
     sources: tuple[Source, ...] = ()
     operators: tuple[str, ...] = ()
+    bundles: tuple[str, ...] = ()
 
 
 _GRID = ("query", "key")
@@ -140,6 +142,8 @@ STAGES: tuple[Stage, ...] = (
         (Source("weights", ("query",)), Source("value", ("d_value",))),
     ),
     Stage("router", "router", (_CHANCES, _ROUTER)),
+    Stage("output", "output", (), bundles=("output",)),
+    Stage("next_sentence", "output", (), bundles=("output",)),
 )
 
 STANDS_FOR = {"query_made": "query", "key_made": "key", "capped": "scores", "unmasked": "capped"}

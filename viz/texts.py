@@ -4,7 +4,7 @@
     variants.toml   the same for other models, where they do a stage in another way
     readings.toml   sentences about one result          errors.toml    what to say when something cannot be done
     presets.toml    ready examples                      ui.toml        labels
-    glossary.toml   the terms
+    family.toml     the models in the box               glossary.toml  the terms
 
 A text holds facts as `[[name:format]]`. A word has no format, a count needs none, a measured number always has one.
 What is sent to the browser has the shape of the files: each text in both languages, under `en` and `zh`.
@@ -20,10 +20,11 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from viz.error_facts import ERROR_FACTS
 from viz.facts import COMMON, LITERALS, MEASURES, ONLY, WORDS
+from viz.family import Family, Preset
 from viz.inheritance import TextsError, inherited
 
 __all__ = [
@@ -93,32 +94,6 @@ class Message:
 
 
 @dataclass(frozen=True)
-class PresetWords:
-    """A ready example in one language: the label of its chip, and why it is interesting."""
-
-    title: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A ready example and where to open it; its row is named by the token it reads or by the one it predicts."""
-
-    id: str
-    model: str
-    text: str
-    language: str
-    block: str
-    head: int
-    key: str
-    stage: str
-    en: PresetWords
-    zh: PresetWords
-    query: str = ""
-    predicts: str = ""
-
-
-@dataclass(frozen=True)
 class TermWords:
     """A term in one language, with its definition in one sentence."""
 
@@ -144,6 +119,7 @@ class Texts:
     readings: Mapping[str, Sentence]
     errors: Mapping[str, Message]
     presets: tuple[Preset, ...]
+    family: Family
     glossary: tuple[Term, ...]
     ui: Mapping[str, Sentence]
 
@@ -157,6 +133,7 @@ class Texts:
             yield from ((f"{name}.{id}", table) for id, table in getattr(self, name).items())
         for name in ("presets", "glossary"):
             yield from ((f"{name}.{table.id}", table) for table in getattr(self, name))
+        yield from ((f"family.{place}", table) for place, table in self.family.tables())
 
 
 @functools.cache
@@ -179,6 +156,7 @@ def read_texts(assets: Path) -> Texts:
         readings=_tables(Sentence, "readings", _toml(assets / "texts" / "readings.toml")),
         errors=_tables(Message, "errors", _toml(assets / "texts" / "errors.toml")),
         presets=_list(Preset, "presets", _toml(assets / "texts" / "presets.toml")["preset"]),
+        family=_family(assets / "texts" / "family.toml"),
         glossary=_list(Term, "glossary", _toml(assets / "glossary.toml")["term"]),
         ui=_tables(Sentence, "ui", _toml(assets / "texts" / "ui.toml")["ui"]),
     )
@@ -217,7 +195,7 @@ def spell(fact: Fact, format: str = "") -> str:
 
 def faults(texts: Texts) -> list[str]:
     """What is wrong with the facts in these texts, one line each; empty when nothing is."""
-    found: list[str] = []
+    found = list(texts.family.faults())
     for place, table in texts.tables():
         if not _agree(table.en, table.zh):
             found.append(f"{place}: English and Chinese use different facts")
@@ -273,6 +251,18 @@ def _stages(folder: Path) -> dict[str, Any]:
     if twice := stages.keys() & variants.keys():
         raise TextsError(f"stages.{min(twice)}: there are two")
     return inherited(stages | variants, "stages")
+
+
+def _family(path: Path) -> Family:
+    tables = _toml(path)
+    return Family(
+        **{
+            part.name: _list(
+                get_args(get_type_hints(Family)[part.name])[0], f"family.{part.name}", tables[part.name]
+            )
+            for part in dataclasses.fields(Family)
+        }
+    )
 
 
 def _toml(path: Path) -> dict[str, Any]:

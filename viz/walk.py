@@ -12,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Block, Site, Trace
+from viz.outputs import follows, has_output
 
 CLOSE = 1e-3
 """How near two numbers must be, relative to their size, to be called the same."""
 
 EVEN = 0.05
 """How near two turns, in radians, must be to be called the same: angles are measured from rounded numbers."""
+
+EARLIER = ("causal", "sliding", "chunked", "chosen")
+"""Kinds of mask that hide what comes later."""
 
 MASK_KINDS = ("open", "causal", "sliding", "chunked", "chosen", "windows", "other")
 
@@ -55,6 +59,8 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
         "sink": "sink" if (Site.SINK, block.name) in has else "",
         "context": "context",
         "router": _router(trace, f"{layer}.mlp"),
+        "output": _output(trace, block),
+        "next_sentence": "next_sentence" if _says_next(trace, block) else "",
     }
     return {stage: text for stage, text in there.items() if text}
 
@@ -138,6 +144,8 @@ def _position(trace: Trace, stream: str) -> str:
         return ""
     if not _is_foreign(trace):
         return "position"
+    if (Site.SEGMENT_EMBEDDING, stream) in trace.arrays and trace.tokens[stream][0].segment >= 0:
+        return "position_segment"
     if not is_added(trace, stream):
         return "position_norm"
     fixed = any(encoding.kind == "sinusoidal" and encoding.where == stream for encoding in trace.positions)
@@ -173,6 +181,35 @@ def _router(trace: Trace, place: str) -> str:
     if (Site.ROUTER, place) not in trace.arrays:
         return ""
     return "router" if (Site.ROUTER_PROBABILITIES, place) in trace.arrays else "router_plain"
+
+
+def _output(trace: Trace, block: Block) -> str:
+    """What the rows end in: the next word, the word in their own place, a label, or one class for the whole."""
+    if not has_output(trace, block):
+        return ""
+    if not _is_foreign(trace):
+        return "output"
+    says = predicts(trace)
+    if says == "next":
+        return "output_target" if len({one.query_stream for one in trace.blocks}) > 1 else "output_next"
+    words = len(trace.names) == trace.model.vocabulary and _reads(trace, block.query_stream) == "pieces"
+    return "output_class" if says == "class" else "output_masked" if words else "output_label"
+
+
+def _says_next(trace: Trace, block: Block) -> bool:
+    return follows(trace) is not None and block.kind == "self"
+
+
+def predicts(trace: Trace) -> str:
+    """`next`: each row the token after it; `same`: the token in its own place; `class`: one label; or nothing."""
+    if not trace.predicting:
+        return "class" if trace.predictions else ""
+    causal = any(
+        block.kind == "self" and mask_kind(trace, block).kind in EARLIER
+        for block in trace.blocks
+        if block.query_stream == trace.predicting
+    )
+    return "next" if causal or trace.predicting == "decoder" else "same"
 
 
 def _close(array: NDArray, other: NDArray) -> bool:

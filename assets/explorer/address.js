@@ -1,8 +1,14 @@
 // @ts-check
 /** The page's address: everything in view is in it, and opening it restores exactly that. */
 
-const TEXTS = ["model", "dtype", "text", "target", "to", "image", "lang", "block", "stage", "depth"];
-const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert"];
+const TEXTS = ["model", "dtype", "text", "target", "to", "image", "reading", "lang", "block", "stage", "depth"];
+const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert", "choice"];
+
+/** How many of a row's outputs are shown one by one (viz/outputs.py). */
+const CHOICES = 10;
+
+/** What need not be said. @type {Record<string, number>} */
+const USUAL = { expert: 0, choice: 1 };
 
 /** What the address says; only what is there. @returns {Record<string, any>} */
 export function read() {
@@ -24,7 +30,7 @@ export function link(store) {
   /** @type {Record<string, any>} */
   const said = { ...request, to: request.language, language: null, lang, ...selection };
   for (const name of [...TEXTS, ...NUMBERS]) {
-    if (said[name] == null || said[name] === "" || (name === "expert" && !said[name])) address.searchParams.delete(name);
+    if (said[name] == null || said[name] === "" || said[name] === USUAL[name]) address.searchParams.delete(name);
     else address.searchParams.set(name, String(said[name]));
   }
   return address;
@@ -77,6 +83,7 @@ export function nearest(asked, run, config, fallback) {
     channel: oneOf("channel", upTo(Math.max(block.dHead, block.dValue))),
     dimension: oneOf("dimension", upTo(run.model.d_model || 1)),
     expert: oneOf("expert", upTo(run.model.experts || 1)),
+    choice: oneOf("choice", upTo(CHOICES)),
     stage: stageOf(asked.stage ?? fallback.stage, block, config, wrong),
     depth: oneOf("depth", ["words", "maths", "code"]),
   };

@@ -10,7 +10,7 @@ import { filled } from "./words.js";
 export const SIZES = [1, 1.25, 1.5];
 
 export class TopBar {
-  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {{run: (request: any) => void, dialog: (id: string) => void, models: import("./models.js").Models}} actions */
+  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {{run: (request: any) => void, dialog: (id: string) => void, models: import("./models.js").Models, chooser: import("./chooser.js").Chooser}} actions */
   constructor(element, store, words, actions) {
     this.element = element;
     this.store = store;
@@ -23,10 +23,10 @@ export class TopBar {
     const { store, words } = this;
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.id;
     const inside = this.element.contains(document.activeElement);
-    const { lang, theme, textSize, request } = store.state;
+    const { lang, theme, textSize } = store.state;
     this.element.replaceChildren(
       h("h1", {}, words.ui("title"), h("small", {}, words.ui("subtitle"))),
-      h("div", { class: "model" }, this.actions.models.progress(), this.actions.models.chooser(request), this.tool("card", "ⓘ", words.ui("card"), () => this.actions.dialog("card"))),
+      h("div", { class: "model" }, this.actions.models.progress(), this.actions.chooser.button(), this.tool("card", "ⓘ", words.ui("card"), () => this.actions.dialog("card"))),
       h("div", { class: "tools" },
         segmented({ label: words.ui("language"), value: lang, options: [{ id: "zh", text: "中文" }, { id: "en", text: "EN" }], onChange: (id) => store.set({ lang: id }) }),
         this.tool("theme", theme === "dark" ? "☀" : "◐", words.ui(theme === "dark" ? "theme_light" : "theme_dark"), () => store.set({ theme: theme === "dark" ? "light" : "dark" })),
@@ -51,13 +51,14 @@ export class TopBar {
   }
 }
 
-/** Ready examples, each with a line that says why it is interesting. */
+/** Ready examples of the model in view, each with a line that says why it is interesting; and the same elsewhere. */
 export class Presets {
-  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {(preset: any) => void} choose */
-  constructor(element, store, words, choose) {
+  /** @param {HTMLElement} element @param {Store} store @param {Words} words @param {import("./family.js").Family} family @param {(preset: any) => void} choose */
+  constructor(element, store, words, family, choose) {
     this.element = element;
     this.store = store;
     this.words = words;
+    this.family = family;
     this.choose = choose;
     store.on(["lang", "preset", "config", "request"], () => this.draw());
     this.draw();
@@ -65,17 +66,19 @@ export class Presets {
 
   draw() {
     const { store, words } = this;
-    const { lang, preset, config } = store.state;
-    const presets = config.texts.presets;
+    const { lang, preset, request } = store.state;
+    const presets = this.family.examples(request.model);
     const focused = this.element.contains(document.activeElement);
-    const chips = presets.map((/** @type {any} */ each) => h("button", {
+    const chip = (/** @type {any} */ each, /** @type {string} */ text) => h("button", {
       type: "button", class: "chip", "aria-pressed": each.id === preset, title: each[lang].why, dataset: { preset: each.id }, on: { click: () => this.choose(each) },
-    }, each[lang].title));
-    const chosen = presets.find((/** @type {any} */ each) => each.id === preset);
+    }, text);
+    const chosen = presets.find((each) => each.id === preset);
+    const elsewhere = chosen ? this.family.elsewhere(chosen) : [];
+    const others = elsewhere.length ? h("div", { class: "elsewhere" }, h("span", { class: "strip-name" }, words.ui("presets_elsewhere")), ...elsewhere.map((each) => chip(each, this.family.title(each.model)))) : null;
     const scroll = this.element.querySelector(".chips")?.scrollLeft ?? 0;
     this.element.replaceChildren(
-      h("div", { class: "chips", role: "group", "aria-label": words.ui("presets") }, h("span", { class: "strip-name" }, words.ui("presets")), ...chips),
-      h("p", { class: "why" }, chosen ? chosen[lang].why : words.ui(store.state.request.image ? "own_image" : "own_sentence")));
+      h("div", { class: "chips", role: "group", "aria-label": words.ui("presets"), hidden: !presets.length }, h("span", { class: "strip-name" }, words.ui("presets")), ...presets.map((each) => chip(each, each[lang].title))),
+      h("div", { class: "reason" }, h("p", { class: "why" }, chosen ? chosen[lang].why : words.ui(request.image ? "own_image" : "own_sentence")), others));
     const row = /** @type {HTMLElement} */ (this.element.querySelector(".chips"));
     row.scrollLeft = scroll;
     if (focused) /** @type {HTMLElement | null} */ (this.element.querySelector("[aria-pressed=true]"))?.focus();
@@ -102,8 +105,7 @@ export class Notices {
   notice({ id, facts, kind }) {
     const text = this.words.of("errors", id);
     const { request, config } = this.store.state;
-    const builtin = config.models.some((/** @type {any} */ card) => card.name === request.model);
-    const vocabulary = builtin && ["unknown_words", "only_unknown", "target_only_unknown"].includes(id);
+    const vocabulary = config.builtin.includes(request.model) && ["unknown_words", "only_unknown", "target_only_unknown"].includes(id);
     return h("div", { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status", dataset: { notice: id } },
       h("p", {}, h("strong", {}, filled(text.title ?? id, facts)), " ", filled(text.body ?? "", facts)),
       vocabulary ? h("button", { type: "button", class: "quiet", on: { click: () => this.dialog("vocabulary") } }, this.words.ui("vocabulary")) : null,

@@ -32,6 +32,11 @@ export class Data {
     return (await this.ask(`vocabulary?model=${encodeURIComponent(model)}`)).json();
   }
 
+  /** What a model in the box was measured to do. @param {string} model */
+  async figures(model) {
+    return (await this.ask(`figures?model=${encodeURIComponent(model)}`)).json();
+  }
+
   /** What may be opened, and what is open. */
   async models() {
     return (await this.ask("models")).json();

@@ -67,6 +67,7 @@ const LINES = {
   position_learned: [{ id: "line_embedding_short" }, { id: "line_place" }, { id: "line_input" }],
   position_fixed: [{ id: "line_embedding_short" }, { id: "line_place" }, { id: "line_input" }],
   position_norm: [{ id: "line_embedding_short" }, { id: "line_place" }, { id: "line_segment" }, { id: "line_normed" }],
+  position_segment: [{ id: "line_embedding_short" }, { id: "line_place" }, { id: "line_sentence" }, { id: "line_normed" }],
   qkv_several: [{ id: "line_made_query" }, { id: "line_made_key" }, { id: "line_made_value" }],
   rotation: [{ id: "line_turn_angle" }, { id: "line_turn" }, { id: "line_turn_products" }],
   rotation_grid: [{ id: "line_turn_grid" }, { id: "line_turn" }, { id: "line_turn_products" }],
@@ -81,6 +82,10 @@ const LINES = {
   ],
 };
 LINES.qkv_shared = LINES.qkv;
+LINES.next_sentence = ["line_follows_logits", "line_follows_exp", "line_follows"].map((id) => ({ id }));
+for (const told of ["output", "output_next", "output_target", "output_masked", "output_label", "output_class"]) {
+  LINES[told] = ["line_logit", "line_output_exp", "line_output_sum", "line_output"].map((id) => ({ id }));
+}
 
 export class Derivation {
   /** @param {import("./store.js").Store} store @param {import("./words.js").Words} words */

@@ -1,7 +1,8 @@
 // @ts-check
-/** Dialogs: the proof, the model card, another model, the vocabulary, the link, and help. */
+/** Dialogs: the proof, the models, the model card, another model, the vocabulary, the link, and help. */
 
 import { shared } from "./address.js";
+import { Chooser } from "./chooser.js";
 import { h } from "./dom.js";
 import { facts } from "./facts.js";
 import { filled, formatted, prose } from "./words.js";
@@ -15,9 +16,12 @@ export class Dialogs {
     this.words = words;
     this.data = data;
     this.models = models;
-    models.dialog = () => models.actions.tried(() => this.open("another"));
+    this.chooser = new Chooser(store, words, data, models, (id) => models.actions.tried(() => this.open(id)));
     this.dialog = /** @type {HTMLDialogElement} */ (h("dialog", { class: "dialog" }));
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
+    this.dialog.addEventListener("close", () => this.closed());
+    this.element = element;
+    this.opener = "";
     element.append(this.dialog);
     this.id = "";
     store.on(["lang"], () => this.dialog.open && this.open(this.id));
@@ -30,8 +34,19 @@ export class Dialogs {
     const close = h("button", { type: "button", class: "close", "aria-label": this.words.ui("close"), on: { click: () => this.dialog.close() } }, "×");
     const title = h("h2", {}, this.words.ui(`dialog_${id}`));
     this.dialog.setAttribute("aria-label", title.textContent ?? "");
-    this.dialog.replaceChildren(h("header", {}, title, close), ...content);
-    if (!this.dialog.open) this.dialog.showModal();
+    this.dialog.dataset.dialog = id;
+    this.dialog.replaceChildren(h("header", {}, title, close), ...content.filter(Boolean));
+    this.dialog.scrollTop = 0;
+    if (!this.dialog.open) {
+      this.opener = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.id ?? "";
+      this.dialog.showModal();
+    }
+    /** @type {HTMLElement | null} */ (this.dialog.querySelector("[aria-current], .actions .run"))?.focus();
+  }
+
+  /** Back to what opened the dialog, also where the page has drawn it anew meanwhile. */
+  closed() {
+    if (this.opener && (document.activeElement ?? document.body) === document.body) /** @type {HTMLElement | null} */ (this.element.querySelector(`[data-id="${this.opener}"]`))?.focus();
   }
 
   /** What the badge compared, and the same for every head. */
@@ -47,13 +62,23 @@ export class Dialogs {
     return [h("p", {}, filled(said, facts(store))), h("table", { class: "proofs" }, h("caption", {}, words.ui("proof_all")), h("thead", {}, h("tr", {}, h("td", {}), ...heads)), h("tbody", {}, ...rows))];
   }
 
+  /** Every model that can be chosen. */
+  choice() {
+    return this.chooser.all();
+  }
+
+  /** What to look at with a model. */
+  idea() {
+    return this.chooser.idea();
+  }
+
   /** Another model: a hub id or a folder. */
   async another() {
     return this.models.content();
   }
 
   /** What the model is, counted from the loaded model. */
-  card() {
+  async card() {
     const { words, store } = this;
     const card = store.state.run?.model ?? store.state.config.models[0];
     const sizes = ["architecture", "kind", "parameters", "memory", "layers", "heads", "kv_heads", "d_model", "d_head", "d_hidden", "experts", "vocabulary", "context_length", "positions", "routes", "without", "dtype", "device", "revision"];
@@ -62,8 +87,10 @@ export class Dialogs {
     const guided = card.guided.map((/** @type {any} */ head) => h("li", {}, `${words.block(head.block)} · ${words.ui("head_n", { head: head.head })} · ${words.ui(`guided_${head.target}`)}`));
     const plain = card.pairs.length ? [h("p", {}, words.of("readings", "plain_note").text)] : [];
     const note = guided.length ? [h("p", {}, words.ui("card_guided")), h("ul", {}, ...guided)] : plain;
-    const about = card.pairs.length ? words.ui(`about_${card.name.replace("/", "_").replaceAll("-", "_")}`) : card.name;
-    return [h("p", {}, about), h("table", { class: "card" }, h("tbody", {}, ...rows)), ...note];
+    const table = h("table", { class: "card" }, h("tbody", {}, ...rows));
+    if (!card.builtin) return [h("p", {}, card.name), table, ...note];
+    const figures = await this.chooser.figures(card.name);
+    return [h("p", {}, this.chooser.line(card.name)), this.chooser.link(card.name), table, ...note, figures];
   }
 
   /** An entry of the card for people. @param {string} name @param {any} card */

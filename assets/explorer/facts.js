@@ -1,6 +1,8 @@
 // @ts-check
 /** A run's arrays and a selection → the facts of each step. `viz/steps.py` computes the same and is the reference. */
 
+import { followFacts, outputFacts } from "./likely.js";
+
 /** @typedef {import("./store.js").Store} Store */
 
 /** Row `i` of a matrix. @param {import("./store.js").Tensor} tensor @param {number} i @returns {Float32Array} */
@@ -39,6 +41,7 @@ export function facts(store) {
     ...(arrays.stream?.residual ? streamFacts(arrays.stream, at, run.model) : {}),
     ...(arrays.head ? headFacts(store, arrays.head, at, block) : {}),
     ...(arrays.router ? routed(arrays.router, at) : {}),
+    ...(arrays.output ? { ...outputFacts(arrays.output, at), ...followFacts(arrays.output) } : {}),
   };
 }
 
@@ -69,6 +72,7 @@ function names(store, at, block) {
     query: at.query, key: at.key, distance: at.query - at.key,
     query_token: token?.text, key_token: store.tokens(block.keyStream)[at.key]?.text,
     predicted_token: run.predicting === block.queryStream ? run.predictions[at.query] ?? "" : "", token_id: token?.id,
+    ...(token?.segment === undefined ? {} : { sentence: "AB"[Math.min(token.segment, 1)] }),
     row: token?.row ?? -1, column: token?.column ?? -1, rows, columns,
     pieces: token?.group === undefined ? 1 : tokens.filter(({ group }) => group === token.group).length,
   };

@@ -4,6 +4,7 @@
 import { calm, fitted, h, sized } from "./dom.js";
 import { guides, outline } from "./marks.js";
 import { drawBar, drawPlate, limitOf, NUMBERS, valueAt } from "./plate.js";
+import { outputPanel } from "./output.js";
 import { drawRotation } from "./rotation.js";
 import { build } from "./scenes.js";
 import { sharedHeads } from "./shared.js";
@@ -42,8 +43,8 @@ export class Figure {
     store.on(["arrays", "colors", "lang", "textSize", "run", "thumbnails"], () => this.draw());
     let shown = "";
     store.on(["selection"], () => {
-      const { stage, block, head } = store.state.selection;
-      const now = `${stage} ${block} ${head}`;
+      const { stage, block, head, query, choice } = store.state.selection;
+      const now = [stage, block, head, ...(store.stage.layout === "output" ? [query, choice] : [])].join(" ");
       if (now !== shown) this.draw();
       else this.mark();
       shown = now;
@@ -62,7 +63,7 @@ export class Figure {
   draw() {
     const { state } = this.store;
     if (!state.run || !state.arrays.head) return;
-    const panel = { tokens: tokenTable, shared: sharedHeads }[/** @type {"tokens"} */ (this.store.stage.layout)];
+    const panel = { tokens: tokenTable, shared: sharedHeads, output: outputPanel }[/** @type {"tokens"} */ (this.store.stage.layout)];
     const focused = this.element.contains(document.activeElement);
     this.stage.hidden = Boolean(panel);
     this.table.hidden = !panel;
@@ -278,6 +279,7 @@ export class Figure {
     const output = this.stage.hidden ? null : [...(this.scene?.plates ?? [])].reverse().find((plate) => plate.output);
     const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [1, -1], ArrowRight: [1, 1] }[event.key];
     if (step && output && PART[/** @type {"query"} */ (output.axes[step[0]])]) this.move(output.axes[step[0]], step[1]);
+    else if (step && store.stage.id === "output") store.select({ choice: Math.max(0, Math.min((store.state.arrays.output?.ids?.shape[1] ?? 1) - 1, store.state.selection.choice + step[1])) });
     else if (event.key === "Enter") store.set({ pinned: true, hover: null });
     else if (event.key === "Escape") store.set({ pinned: false, hover: null });
     else if (event.key === "PageDown" || event.key === "PageUp") this.turn(event.key === "PageDown" ? 1 : -1);

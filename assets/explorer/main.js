@@ -7,10 +7,12 @@ import { Notices, Presets, SIZES, TopBar } from "./controls.js";
 import { Data, Refusal } from "./data.js";
 import { Dialogs } from "./dialogs.js";
 import { h } from "./dom.js";
+import { asked as requested } from "./family.js";
 import { Explanation } from "./explain.js";
 import { ranked, row } from "./facts.js";
 import { Figure } from "./figure.js";
 import { Heads } from "./heads.js";
+import { ROWS } from "./likely.js";
 import { Bars, Lines } from "./lines.js";
 import { Models } from "./models.js";
 import { Sentence } from "./sentence.js";
@@ -56,6 +58,9 @@ function telling(run, head, selection, asked) {
   return { query, key: best.find((key) => key > 0 && key !== query) ?? best[0] ?? 0 };
 }
 
+/** The place of the nth of equal words; the first of all where there is none. @param {string[]} words @param {string} word @param {number} n */
+const nth = (words, word, n) => words.map((each, i) => (each === word ? i : -1)).filter((i) => i >= 0)[n - 1] ?? 0;
+
 class Page {
   /** @param {HTMLElement} root @param {Data} data @param {any} config */
   constructor(root, data, config) {
@@ -71,8 +76,8 @@ class Page {
       pinned: false, busy: false, preset: "",
       lang: ["zh", "en"].includes(asked.lang) ? asked.lang : kept.lang ?? (chinese ? "zh" : "en"),
       theme: kept.theme ?? (dark ? "dark" : "light"), textSize: SIZES.includes(kept.textSize) ? kept.textSize : 1,
-      request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null },
-      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, stage: "softmax", depth: "words" },
+      request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null, reading: null },
+      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, stage: "softmax", depth: "words" },
     });
     this.words = new Words(config.texts, this.store);
   }
@@ -99,12 +104,13 @@ class Page {
     const { store, words, data } = this;
     const tried = (/** @type {() => any} */ action) => this.tried(action);
     const run = (/** @type {any} */ request) => this.run(request, {});
-    this.models = new Models(store, words, data, { tried, run });
+    const example = (/** @type {any} */ preset) => this.choose(preset);
+    this.models = new Models(store, words, data, { tried, run, example });
     this.dialogs = new Dialogs(this.root, store, words, data, this.models);
     const dialog = (/** @type {string} */ id) => this.tried(() => this.dialogs?.open(id));
-    new TopBar(top, store, words, { run, dialog, models: this.models }).draw();
+    new TopBar(top, store, words, { run, dialog, models: this.models, chooser: this.dialogs.chooser }).draw();
     new Sentence(sentence, store, words, { run, upload: (file) => this.tried(() => this.upload(file)) });
-    new Presets(presets, store, words, (preset) => this.choose(preset));
+    new Presets(presets, store, words, this.models.family, example);
     new Notices(notices, store, words, dialog);
     new TokenStrips(strips, pictures, store, words);
     new StageStrip(stages, store, words).draw();
@@ -149,12 +155,13 @@ class Page {
     if (asked.lang !== undefined && !["zh", "en"].includes(asked.lang)) wrong.push("lang");
     const kept = Object.fromEntries(Object.entries(asked).filter(([name]) => !wrong.includes(name)));
     if (asked.text === undefined && asked.image === undefined) {
-      const [example] = texts.presets;
+      const own = this.models?.family.examples(kept.model) ?? [];
+      const [example] = [...own, ...texts.presets];
       await this.choose(example, kept, wrong);
       const other = (kept.model ?? example.model) !== example.model; // a model alone reads the example's text
       return other ? this.tried(() => this.models?.choose(kept.model, kept.dtype ?? null)) : undefined;
     }
-    const request = { ...store.state.request, model: kept.model ?? store.state.request.model, dtype: kept.dtype ?? null, text: asked.text ?? "", target: asked.target ?? null, language: kept.to ?? null, image: kept.image ?? null };
+    const request = { ...store.state.request, model: kept.model ?? store.state.request.model, dtype: kept.dtype ?? null, text: asked.text ?? "", target: asked.target ?? null, language: kept.to ?? null, image: kept.image ?? null, reading: kept.reading ?? null };
     if (!this.models?.isOpen(request)) await this.choose(texts.presets[0]); // an example to look at while the model is fetched
     await this.run(request, kept, wrong);
     if (store.state.run) return;
@@ -165,8 +172,7 @@ class Page {
 
   /** @param {any} preset @param {Record<string, any>} [asked] @param {string[]} [wrong] */
   choose(preset, asked = {}, wrong = []) {
-    const request = { model: preset.model, dtype: null, text: preset.text, target: preset.target ?? null, language: preset.language ?? null, image: null };
-    return this.run(request, { depth: this.store.state.selection.depth, ...preset, ...asked, preset }, wrong);
+    return this.run(requested(preset), { depth: this.store.state.selection.depth, ...preset, ...asked, preset }, wrong);
   }
 
   /**
@@ -187,9 +193,15 @@ class Page {
       const fresh = manifest.model.name !== this.store.state.run?.model.name && !asked.preset && asked.key === undefined;
       if (fresh) Object.assign(selection, telling(manifest, arrays.head, selection, asked.query === undefined ? undefined : selection.query));
       this.store.set({ notices: this.notes(manifest, [...wrong, ...moved]), hover: null, pinned: false, preset: asked.preset?.id ?? this.presetOf(request) });
-      this.store.set({ run: manifest, request, selection, arrays, thumbnails, picture: seen });
+      this.store.set({ run: manifest, request, selection, arrays, thumbnails, picture: seen, models: this.known(manifest.model) });
     });
     if (turn === this.turn) this.store.set({ busy: false });
+  }
+
+  /** The cards that are known, with that of a model in the box once it has run. @param {any} card */
+  known(card) {
+    const { models } = this.store.state;
+    return models.some((/** @type {any} */ each) => each.name === card.name) ? models : [...models, card];
   }
 
   /** The manifest of a run; its model is opened first where it is not open, or no longer. @param {any} request */
@@ -209,16 +221,15 @@ class Page {
     const { preset } = asked;
     if (!preset) return asked;
     const block = run.blocks.find((/** @type {any} */ each) => each.name === preset.block) ?? run.blocks[0];
-    const find = (/** @type {string} */ stream, /** @type {string} */ text) => Math.max(0, run.tokens[stream].findIndex((/** @type {any} */ token) => token.text === text));
-    const query = preset.predicts ? Math.max(0, run.predictions.indexOf(preset.predicts)) : find(block.queryStream, preset.query);
-    const named = { query, key: find(block.keyStream, preset.key) };
+    const texts = (/** @type {string} */ stream) => run.tokens[stream].map((/** @type {any} */ token) => token.text);
+    const query = preset.predicts ? nth(run.predictions, preset.predicts, preset.query_nth) : nth(texts(block.queryStream), preset.query, preset.query_nth);
+    const named = { query, key: nth(texts(block.keyStream), preset.key, preset.key_nth) };
     return { ...asked, ...named, ...Object.fromEntries(Object.entries(this.asked).filter(([name]) => !["text", "model"].includes(name) && Object.is(asked[name], this.asked[name]))) };
   }
 
   /** @param {any} request */
   presetOf(request) {
-    const same = (/** @type {any} */ preset) => preset.text === request.text && preset.model === request.model && (preset.language ?? null) === request.language && !request.target;
-    return this.store.state.config.texts.presets.find(same)?.id ?? "";
+    return this.models?.family.example(request)?.id ?? "";
   }
 
   /** @param {any} run @param {string[]} wrong */
@@ -235,22 +246,26 @@ class Page {
 
   /** Everything that the selection's figure needs. @param {any} run @param {import("./store.js").Selection} selection */
   async arrays(run, selection) {
-    const { block, head } = selection;
     const paths = this.paths(run, selection);
     const model = { model: run.model.name, dtype: run.model.dtype };
     const bundles = await Promise.all(Object.values(paths).map((path) => this.models?.again(model, () => this.data.bundle(run.key, path))));
     const found = Object.fromEntries(Object.keys(paths).map((name, i) => [name, bundles[i]]));
     const { standsFor } = this.store.state.config;
     for (const [name, other] of Object.entries(standsFor)) found.head[name] ??= found.head[/** @type {string} */ (other)];
-    return { ...found, of: `${run.key} ${block} ${head}` };
+    return { ...found, of: this.place(run, selection) };
+  }
+
+  /** What the arrays here belong to: a head, and where a stage needs them the outputs of some rows. @param {any} run @param {any} selection */
+  place(run, selection) {
+    return [run.key, selection.block, selection.head, this.paths(run, selection).output].join(" ");
   }
 
   /** Where the bundles are that the stage in view shows. @param {any} run @param {any} selection @returns {Record<string, string>} */
-  paths(run, { block, head, stage }) {
+  paths(run, { block, head, query, stage }) {
     const { queryStream, stages } = run.blocks.find((/** @type {any} */ each) => each.name === block);
-    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}` };
+    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, output: `output/${run.predicting ? Math.floor(query / ROWS) : 0}` };
     const shown = this.store.state.config.stages.find((/** @type {any} */ each) => each.id === stage);
-    const needed = new Set(["head", ...shown.plates.map((/** @type {any} */ plate) => plate.bundle)]);
+    const needed = new Set(["head", ...shown.plates.map((/** @type {any} */ plate) => plate.bundle), ...shown.bundles]);
     const small = run.tokens[queryStream].length * run.model.d_model < SMALL;
     if (small && "embedding" in stages) needed.add("stream"); // for the little pictures of the stages
     return Object.fromEntries(Object.entries(all).filter(([name]) => needed.has(name)));
@@ -260,16 +275,16 @@ class Page {
   load() {
     const { run, selection, arrays } = this.store.state;
     if (!run) return;
-    const { block, head, stage } = selection;
+    const { block, stage } = selection;
     const entry = run.blocks.find((/** @type {any} */ each) => each.name === block);
     if (!(stage in entry.stages)) return this.store.select({ stage: stageOf(stage, entry, this.store.state.config) });
-    const needed = `${run.key} ${block} ${head}`;
+    const needed = this.place(run, selection);
     if (arrays.of === needed && Object.keys(this.paths(run, selection)).every((name) => name in arrays)) return;
     if (arrays.of && arrays.of !== needed) Object.assign(this.store.state, { arrays: {} });
     this.tried(async () => {
       const loaded = await this.arrays(run, selection);
       const now = this.store.state;
-      if (now.run === run && now.selection.block === block && now.selection.head === head) this.store.set({ arrays: { ...(now.arrays.of === needed ? now.arrays : {}), ...loaded } });
+      if (now.run === run && this.place(run, now.selection) === needed) this.store.set({ arrays: { ...(now.arrays.of === needed ? now.arrays : {}), ...loaded } });
     });
   }
 

@@ -3,12 +3,12 @@
 
 import { Refusal } from "./data.js";
 import { h } from "./dom.js";
+import { Family } from "./family.js";
 import { filled } from "./words.js";
 
 /** @typedef {import("./store.js").Store} Store @typedef {import("./words.js").Words} Words */
 
 const EVERY = 250;
-const OTHER = "…other";
 
 /** @param {number} ms */
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -16,22 +16,22 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export class Models {
   /**
    * @param {Store} store @param {Words} words @param {import("./data.js").Data} data
-   * @param {{tried: (action: () => any) => any, run: (request: any) => void}} actions
+   * @param {{tried: (action: () => any) => any, run: (request: any) => void, example: (preset: any) => any}} actions
    */
   constructor(store, words, data, actions) {
     this.store = store;
     this.words = words;
     this.data = data;
     this.actions = actions;
-    this.dialog = () => {};
+    this.family = new Family(store);
     /** @type {{text: string, image: string | null}} */
     this.kept = { text: "", image: null };
     this.asker = Math.random().toString(36).slice(2); // so that giving up here stops nobody else who waits
   }
 
-  /** @param {{model: string, dtype: string | null}} request */
+  /** Whether a run may be asked for; of a model in the box always. @param {{model: string, dtype: string | null}} request */
   isOpen({ model, dtype }) {
-    return this.store.state.models.some((/** @type {any} */ card) => card.name === model && (card.builtin || !dtype || card.dtype === dtype));
+    return this.family.has(model) || this.store.state.models.some((/** @type {any} */ card) => card.name === model && (!dtype || card.dtype === dtype));
   }
 
   /**
@@ -68,20 +68,24 @@ export class Models {
 
   /**
    * Open a model and let it read what stands in the sentence, or the image in view: whichever of them it reads. The other
-   * one is kept for the next model that does.
+   * one is kept for the next model that does. A model in the box begins with an example of its own.
    * @param {string} name @param {string | null} dtype
    */
   async choose(name, dtype) {
     const before = this.store.state.request;
-    if (!this.isOpen({ model: name, dtype })) await this.open(name, dtype);
+    this.kept = { text: before.text || this.kept.text, image: before.image ?? this.kept.image };
+    const { preset, request: along } = this.family.has(name) ? this.family.beginning(name) : {};
+    if (preset) return this.actions.example(preset);
+    if (along) return this.actions.run(along);
+    const known = this.store.state.models.some((/** @type {any} */ card) => card.name === name);
+    if (!known || !this.isOpen({ model: name, dtype })) await this.open(name, dtype);
     const { request, models, config } = this.store.state;
     if (request !== before) return; // something else was chosen meanwhile; the model stands in the list
     const card = models.find((/** @type {any} */ each) => each.name === name);
-    this.kept = { text: request.text || this.kept.text, image: request.image ?? this.kept.image };
     const text = card.reads.includes("text") ? this.kept.text || config.texts.presets[0].text : "";
     const image = card.reads.includes("image") ? this.kept.image ?? config.images[0]?.id ?? null : null;
     const language = card.pairs.length ? request.language : null;
-    this.actions.run({ ...request, model: name, dtype, text, image, target: null, language });
+    return this.actions.run({ ...request, model: name, dtype, text, image, target: null, language, reading: null });
   }
 
   cancel() {
@@ -89,32 +93,9 @@ export class Models {
     return opening && this.data.opening(`opening/${opening.id}/cancel`, { asker: this.asker });
   }
 
-  /** The list at the top: built in, opened, and one entry for any other. @param {any} request */
-  chooser(request) {
-    const { models } = this.store.state;
-    const option = (/** @type {any} */ card) => h("option", { value: card.name, selected: card.name === request.model }, this.name(card));
-    const [inside, opened] = [models.filter((/** @type {any} */ card) => card.builtin), models.filter((/** @type {any} */ card) => !card.builtin)];
-    const select = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": this.words.ui("model"), dataset: { id: "model" }, on: { change: () => this.picked(select) } },
-      h("optgroup", { label: this.words.ui("models_builtin") }, ...inside.map(option)),
-      opened.length ? h("optgroup", { label: this.words.ui("models_opened") }, ...opened.map(option)) : null,
-      h("option", { value: OTHER }, this.words.ui("models_other"))));
-    return select;
-  }
-
-  /** @param {HTMLSelectElement} select */
-  picked(select) {
-    const name = select.value;
-    const { models, request } = this.store.state;
-    select.value = request.model; // what is in view, until the other one is
-    if (name === OTHER) return this.dialog();
-    const card = models.find((/** @type {any} */ each) => each.name === name);
-    return this.actions.tried(() => this.choose(name, card.builtin || card.dtype === "float32" ? null : card.dtype));
-  }
-
-  /** A model's name for people. @param {any} card */
-  name(card) {
-    if (!card.builtin) return card.name.split(/[\\/]/).slice(-2).join("/");
-    return this.words.ui(`model_${card.name.replace("/", "_").replaceAll("-", "_")}`);
+  /** The number format to ask for again. @param {any} card */
+  dtype(card) {
+    return card.dtype === "float32" ? null : card.dtype;
   }
 
   /** How far an opening is, with a way to give up; nothing where none is under way. */
@@ -145,11 +126,11 @@ export class Models {
       field, dtype, h("button", { type: "submit", class: "run" }, words.ui("open")));
     const state = h("p", { class: known.network ? "hint" : "notice" }, words.ui(known.network ? "open_network" : "open_no_network", { endpoint: known.endpoint, limit: known.limit }));
     const families = [...new Set(known.suggested.map((/** @type {any} */ each) => each.family))];
-    return [h("p", {}, words.ui(known.folders ? "open_hint" : "open_hint_hub")), form, state, ...families.map((family) => this.family(/** @type {string} */ (family), known, start))];
+    return [h("p", {}, words.ui(known.folders ? "open_hint" : "open_hint_hub")), form, state, ...families.map((family) => this.suggestions(/** @type {string} */ (family), known, start))];
   }
 
   /** @param {string} family @param {any} known @param {(name: string) => void} start */
-  family(family, known, start) {
+  suggestions(family, known, start) {
     const buttons = known.suggested.filter((/** @type {any} */ each) => each.family === family).map((/** @type {any} */ each) => h("button", {
       type: "button", class: "chip", disabled: !known.network && !each.local, title: !known.network && !each.local ? this.words.ui("open_unreachable") : each.id,
       dataset: { suggested: each.id }, on: { click: () => start(each.id) },
@@ -157,9 +138,9 @@ export class Models {
     return h("section", {}, h("h3", {}, this.words.ui(`family_${family}`)), h("div", { class: "suggested" }, ...buttons));
   }
 
-  /** @param {string} name @param {string | null} dtype */
-  start(name, dtype) {
+  /** Close the dialog and choose a model, or one of its examples. @param {string} name @param {string | null} dtype @param {any} [example] */
+  start(name, dtype, example) {
     /** @type {HTMLDialogElement | null} */ (document.querySelector(".microscope .dialog"))?.close();
-    return this.actions.tried(() => this.choose(name, dtype));
+    return this.actions.tried(() => (example ? this.actions.example(example) : this.choose(name, dtype)));
   }
 }

@@ -51,7 +51,7 @@ function isFirst(store, said) {
 }
 
 /** Whether this is the token that stands for a word to be guessed. @param {any} token */
-const isMask = (token) => token.special && token.text.replace(/^[[\]<>⟨⟩]+|[[\]<>⟨⟩]+$/g, "").toLowerCase() === "mask";
+export const isMask = (token) => token?.special && token.text.replace(/^[[\]<>⟨⟩]+|[[\]<>⟨⟩]+$/g, "").toLowerCase() === "mask";
 
 /** The id of the sentence that says what the query gives the key, or why it may not look there. @param {Store} store @param {Record<string, any>} said */
 export function cellReading(store, said) {

@@ -73,7 +73,8 @@ export class Sentence {
       field.setAttribute("aria-label", words.ui(id));
       field.title = words.ui(id === "to" ? "to_title" : `${id}_title${writes}`);
     }
-    this.text.placeholder = words.ui(`text_placeholder${writes}`);
+    const own = store.state.config.texts.presets.find((/** @type {any} */ preset) => preset.model === this.card.name && preset.text);
+    this.text.placeholder = writes && own ? words.ui("text_placeholder_own", { text: own.text }) : words.ui(`text_placeholder${writes}`);
     this.target.placeholder = words.ui(`target_placeholder${writes}`);
     const chosen = this.to.options.length ? this.to.value : store.state.request.language ?? "";
     this.to.replaceChildren(...["", "fr", "zh", "en"].map((language) => h("option", { value: language }, words.ui(`to_${language || "auto"}`))));

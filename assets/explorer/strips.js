@@ -4,6 +4,7 @@
 import { h, sized } from "./dom.js";
 import { Picture } from "./picture.js";
 import { drawPlate, limitOf } from "./plate.js";
+import { isMask } from "./readings.js";
 
 /** @typedef {import("./store.js").Store} Store @typedef {import("./words.js").Words} Words */
 
@@ -51,10 +52,20 @@ export class TokenStrips {
   strip(stream) {
     const parts = this.parts(stream);
     const name = this.words.stream(stream);
-    const buttons = this.store.tokens(stream).map((token, index) => this.token(stream, token, index, parts));
+    const tokens = this.store.tokens(stream);
+    const pair = tokens.some((token) => token.segment > 0);
+    const buttons = tokens.flatMap((token, index) => {
+      const first = pair && token.segment !== tokens[index - 1]?.segment;
+      return [first ? h("span", { class: "segment-name" }, this.sentence(token)) : null, this.token(stream, token, index, parts)];
+    }).filter((node) => node !== null);
     return h("div", { class: `strip ${parts.length ? "" : "idle"}`, dataset: { stream } },
       h("span", { class: "strip-name" }, name),
       h("div", { class: "tokens", role: "listbox", "aria-label": name, on: { keydown: (/** @type {KeyboardEvent} */ e) => arrows(e, (by) => this.move(stream, by)) } }, ...buttons));
+  }
+
+  /** To which sentence of a pair a token belongs. @param {any} token */
+  sentence(token) {
+    return this.words.ui(token.segment ? "segment_b" : "segment_a");
   }
 
   /** @param {string} stream @param {any} token @param {number} index @param {string[]} parts */
@@ -62,7 +73,7 @@ export class TokenStrips {
     const predicted = this.store.predicted(stream, index);
     const predicts = predicted ? h("span", { class: "predicts", title: this.words.ui("predicts_title") }, `→ ${predicted}`) : null;
     return h("button", {
-      type: "button", role: "option", class: `token ${token.unknown ? "unknown" : ""} ${token.special ? "special" : ""}`,
+      type: "button", role: "option", class: `token ${token.unknown ? "unknown" : ""} ${token.special ? "special" : ""} ${predicted && isMask(token) ? "hidden-word" : ""} ${token.segment > 0 ? "second" : ""}`,
       dataset: { index }, tabindex: index ? -1 : 0, disabled: !parts.length, title: this.title(token, index),
       on: { click: (/** @type {MouseEvent} */ event) => this.choose(stream, index, event.shiftKey) },
     }, h("span", { class: "reads" }, token.text), predicts);
@@ -71,6 +82,7 @@ export class TokenStrips {
   /** @param {any} token @param {number} index */
   title(token, index) {
     const notes = [String(index), token.text, ...(token.id < 0 || token.row >= 0 ? [] : [`id ${token.id}`])];
+    if (token.segment >= 0) notes.push(this.sentence(token));
     if (token.unknown) notes.push(this.words.ui("unknown_title"));
     if (token.whole) notes.push(this.words.ui("piece_title", { whole: token.whole }));
     if (token.bytes) notes.push(this.words.ui("bytes_title", { bytes: token.bytes }));
@@ -188,7 +200,7 @@ export class StageStrip {
         masked: hides ? (/** @type {number} */ q, /** @type {number} */ k) => !mask.data[q * mask.shape[1] + k] : null,
       }, colors);
     });
-    if (!plates.length) this.letters(pen, size);
+    if (!plates.length) this.letters(pen, size, stage.layout === "output");
   }
 
   /** Many lines that meet in a few. @param {CanvasRenderingContext2D} pen @param {number} size */
@@ -206,11 +218,11 @@ export class StageStrip {
     }
   }
 
-  /** @param {CanvasRenderingContext2D} pen @param {number} size */
-  letters(pen, size) {
+  /** Lines of text, or bars from long to short. @param {CanvasRenderingContext2D} pen @param {number} size @param {boolean} bars */
+  letters(pen, size, bars) {
     const { palette } = this.store.state.colors;
-    for (const [i, width] of [22, 30, 14, 26].entries()) {
-      pen.fillStyle = i % 2 ? palette.line : palette.muted;
+    for (const [i, width] of (bars ? [30, 14, 8, 4] : [22, 30, 14, 26]).entries()) {
+      pen.fillStyle = bars ? palette.weight : i % 2 ? palette.line : palette.muted;
       pen.beginPath();
       pen.roundRect(2, 3 + i * (size / 4), width, size / 4 - 4, 2);
       pen.fill();
@@ -230,7 +242,8 @@ export class StageStrip {
 
 /** Every token with its place, text and id. @param {Store} store @param {Words} words */
 export function tokenTable(store, words) {
-  const head = ["position", "token", "id", "note"].map((id) => h("th", { scope: "col" }, words.ui(`column_${id}`)));
+  const paired = store.tokens(store.block.queryStream).some((token) => token.segment >= 0);
+  const head = ["position", "token", "id", ...(paired ? ["segment"] : []), "note"].map((id) => h("th", { scope: "col" }, words.ui(`column_${id}`)));
   const streams = Object.keys(store.state.run.tokens).filter((stream) => [store.block.queryStream, store.block.keyStream].includes(stream) || !store.isPatches(stream));
   const pictures = streams.filter((stream) => store.isPatches(stream) && store.state.picture);
   if (pictures.length) return h("div", { class: "tables" }, ...pictures.map((stream) => new Picture(store, words, stream, 420).element));
@@ -251,5 +264,5 @@ function tokenRow(store, words, stream, token, index) {
   const chosen = block.queryStream === stream && active.query === index ? "is-query" : block.keyStream === stream && active.key === index ? "is-key" : "";
   return h("tr", { class: chosen, on: { click: () => block.queryStream === stream ? store.select({ query: index }) : store.select({ key: index }) } },
     h("td", {}, String(index)), h("td", {}, h("span", { class: `token ${token.unknown ? "unknown" : ""}` }, token.text)),
-    h("td", {}, String(token.id)), h("td", { class: "note" }, [note, predicts].filter(Boolean).join(" · ")));
+    h("td", {}, String(token.id)), token.segment === undefined ? null : h("td", {}, "AB"[Math.min(token.segment, 1)]), h("td", { class: "note" }, [note, predicts].filter(Boolean).join(" · ")));
 }

@@ -55,6 +55,7 @@ class Translator:
         self.transformer, self.tokenizer, config = load_translator(folder)
         self.transformer.eval().requires_grad_(False)
         self.card = _card(name, self.transformer, config)
+        self._names = tuple(self._token(id) for id in range(len(self.tokenizer.vocabulary)))
 
     def record(
         self,
@@ -242,6 +243,7 @@ class Translator:
                 for stream in tokens
             ),
             predictions=tuple(self._token(int(id)) for id in logits[0].argmax(dim=-1)),
+            names=self._names,
             output=self.tokenizer.decode(tokens["decoder"][1:]),
             languages=(self.tokenizer.language(text), tokens["decoder"][0].text.strip("<>")),
             edits=edits,

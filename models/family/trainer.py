@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class Training:
         self.step, self.seconds = 0, 0.0
         self._resume()
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Generator[Progress, None, None]:
         """Train from the current step to the last; the state is saved now and then, and when the caller stops."""
         recipe, losses, saved = self.course.recipe, list[float](), time.monotonic()
         batches = self.course.batches(self.step)

@@ -16,7 +16,8 @@ from models.huggingface.capture import Capture
 from models.huggingface.device import first_device
 from models.huggingface.dummy import text_config
 from models.huggingface.places import Plan
-from models.trace import ModelCard, PositionalEncoding, Site
+from models.parts import TARGETS
+from models.trace import GuidedHead, ModelCard, PositionalEncoding, Site
 
 
 def model_card(
@@ -60,6 +61,7 @@ def model_card(
         memory=memory(model),
         without=without_attention(plan) if plan else (),
         revision=str(getattr(config, "_commit_hash", "") or ""),
+        guided=_guided(model.config),
     )
 
 
@@ -140,6 +142,19 @@ def _kind(model: Any, plan: Plan | None) -> str:
     if model.config.is_encoder_decoder:
         return "encoder-decoder"
     return "+".join(plan.towers) if plan else ""
+
+
+def _guided(config: Any) -> tuple[GuidedHead, ...]:
+    """The heads that were trained towards a target, where the configuration lists them under `guided`."""
+    listed = getattr(config, "guided", None)
+    heads = listed if isinstance(listed, list) else []
+    return tuple(
+        GuidedHead(str(head["block"]), head["head"], head["target"])
+        for head in heads
+        if isinstance(head, dict)
+        if head.keys() >= {"block", "head", "target"}
+        if isinstance(head["head"], int) and head["target"] in TARGETS
+    )
 
 
 def _first(config: Any, *names: str) -> int:

@@ -218,6 +218,14 @@ def _model(name: str, place: str, config: Any, dtype: str) -> Any:
     return model
 
 
+def import_transformers() -> None:
+    """Import the parts of transformers that opening any model needs, which takes seconds the first time."""
+    import transformers
+
+    for name in ("AutoConfig", "AutoModel", "AutoTokenizer", "PreTrainedModel", "PreTrainedTokenizerFast"):
+        getattr(transformers, name)  # transformers imports its parts when they are first named
+
+
 def _tokenizer(place: str) -> Any:
     """The model's tokenizer; None where there is none that can be used here."""
     from transformers import AutoTokenizer

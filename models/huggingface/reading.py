@@ -24,8 +24,9 @@ from models.errors import (
     TextTooLong,
 )
 from models.huggingface.device import beside
-from models.huggingface.dummy import alone, image_size
+from models.huggingface.dummy import alone, image_size, text_config
 from models.huggingface.images import Images, Picture, Seen
+from models.huggingface.pairs import encoded, in_segments
 from models.huggingface.ready import Inputs, checked, marks_images
 from models.huggingface.tokens import text_tokens
 from models.trace import Token
@@ -52,9 +53,13 @@ class Reader:
     limit: int
     images: Images
     accepted: frozenset[str] = field(init=False)
+    segments: bool = field(init=False)
+    """Whether the model has an embedding for each sentence of a pair."""
 
     def __post_init__(self) -> None:
         self.accepted = frozenset(inspect.signature(self.model.forward).parameters)
+        types = int(getattr(text_config(self.model), "type_vocab_size", 0) or 0)
+        self.segments = types > 1 and "token_type_ids" in self.accepted
 
     def read(
         self, text: str, inputs: Mapping[str, Any] | None, image: Picture | None
@@ -136,7 +141,15 @@ class Reader:
             raise TextTooLong(len(ids), self.limit)
         offsets = read.pop("offset_mapping", None)
         tokens = text_tokens(ids, self.tokenizer, text, None if offsets is None else offsets[0].tolist())
-        return {key: value for key, value in read.items() if key in self.accepted}, tokens
+        read = {key: value for key, value in read.items() if key in self.accepted}
+        return read, self._in_segments(tokens, read)
+
+    def _in_segments(self, tokens: tuple[Token, ...], read: Inputs) -> tuple[Token, ...]:
+        """The tokens with their sentences, where the model tells sentences apart; all are of the first if none says."""
+        if not self.segments:
+            return tokens
+        given = read.get("token_type_ids")
+        return in_segments(tokens, [0] * len(tokens) if given is None else given[0].tolist())
 
     def check_length(self, text: str, limit: int) -> None:
         """Refuse a text of more than so many tokens, or of more than the model reads.
@@ -154,9 +167,8 @@ class Reader:
     def _encode(self, text: str) -> Inputs:
         if self.tokenizer is None:
             raise NoTokenizer(self.name)
-        fast = bool(getattr(self.tokenizer, "is_fast", False))
         try:
-            read = dict(self.tokenizer(text, return_tensors="pt", return_offsets_mapping=fast))
+            read = encoded(self.tokenizer, text, self.segments)
         except Exception as error:  # tokenizers raise nothing more precise on a text that they cannot cut
             raise NoTokens from error
         return read | {"input_ids": read["input_ids"].long()}
@@ -179,7 +191,7 @@ class Reader:
             return tensors, ()
         if self.limit and ids.shape[1] > self.limit:
             raise TextTooLong(ids.shape[1], self.limit)
-        return tensors, text_tokens(ids[0].tolist(), self.tokenizer)
+        return tensors, self._in_segments(text_tokens(ids[0].tolist(), self.tokenizer), tensors)
 
     def decoded(self, given: Inputs, target: str | None) -> Inputs:
         """What an encoder-decoder's decoder reads beside these inputs: given, typed, of the labels, or its own words.

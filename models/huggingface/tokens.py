@@ -24,10 +24,11 @@ def _token(label: Label, tokenizer: Any, text: str, place: tuple[int, int]) -> T
     typed = end > start
     if label.special and not (unknown and typed):
         return Token(label.id, label.text, special=True)
-    written = text[start:end] if unknown and typed else label.text
+    if unknown and typed:
+        return Token(label.id, text[start:end], start, end, unknown=True)
     return Token(
         label.id,
-        written,
+        label.text,
         *((start, end) if typed else (-1, -1)),
         unknown=unknown,
         group=label.group if label.pieces[1] > 1 else -1,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from models.edits import BUILT
 from models.errors import BadRequest, CannotGenerate, UnprovedSteps, UnsupportedEdit
 from models.generation import Generation, IsCancelled, Strategy
-from models.huggingface.assemble import Assembly, array, assembled
+from models.huggingface.assemble import Assembly, assembled
 from models.huggingface.bands import fill_global_maps, watch_bands
 from models.huggingface.budget import affordable
 from models.huggingface.card import model_card, precision, read_limit
@@ -35,7 +35,7 @@ from models.huggingface.patches import (
 from models.huggingface.patterns import parts_apart
 from models.huggingface.places import Plan
 from models.huggingface.positions import is_bare, position_modules, positions
-from models.huggingface.predictions import Predictions, named
+from models.huggingface.predictions import Names, Outputs, Predictions, named, outputs_of
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
 from models.huggingface.sparse import is_sparse, left_as_it_was, settle
@@ -54,7 +54,7 @@ class Run:
     known: Known
     watch: Watch
     calls: Calls
-    logits: Any
+    outputs: Outputs
 
 
 class Wrapped:
@@ -201,7 +201,7 @@ class Wrapped:
         written = write(self.model, given, steps, writing, watch=watch, stitch=stitch, traced=known.traced)
         if not stitch.adds_up:
             raise UnprovedSteps(self.name)
-        shown = Run(known, Watch(passed=written.passed), written.calls, written.logits)
+        shown = Run(known, Watch(passed=written.passed), written.calls, outputs_of(written))
         streams, new = written_tokens(written, tokens, self.tokenizer, prompt, self._is_encoder_decoder)
         return generation(
             self._told(prompt, given, streams, shown, seen), new, written, writing, self.tokenizer
@@ -238,7 +238,7 @@ class Wrapped:
             watch = Watch(kept=self._modules(known.study))
             output, calls = run(self.model, inputs, watch, known.traced)
             if known.has_all(calls):
-                return Run(known, watch, calls, getattr(output, "logits", None))
+                return Run(known, watch, calls, outputs_of(output))
         with self.lessons.lock:
             watch = Watch()
             output, calls = run_whole(self.model, inputs, watch)
@@ -246,7 +246,7 @@ class Wrapped:
         known = replace(known, study=self._affordable(known, inputs, keep=keep))
         kept = self._modules(known.study)
         watch.passed[:] = [one for one in watch.passed if one.module in kept]
-        return Run(known, watch, calls, getattr(output, "logits", None))
+        return Run(known, watch, calls, outputs_of(output))
 
     def _told(
         self,
@@ -257,16 +257,13 @@ class Wrapped:
         seen: Seen | None,
     ) -> Trace:
         """What a run showed, as a trace."""
-        known, watch, logits = shown.known, shown.watch, shown.logits
+        known, watch = shown.known, shown.watch
         assembly = self._assembled(watch, shown.calls, known, inputs)
+        assembly.arrays |= {(site, ""): values for site, values in shown.outputs.arrays.items()}
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         grids = patch_grids(self.model, inputs.get("pixel_values"), assembly)
         tokens = self._tokens(assembly, streams, grids)
-        rows = 0
-        if isinstance(logits, Tensor):
-            rows = logits.shape[1] if logits.ndim == 3 else 0
-            logits = logits if rows else logits[:, None]
-            assembly.arrays[Site.LOGITS, ""] = array(logits[0])
+        predictions, names = self._predictions(assembly.arrays.get((Site.LOGITS, "")))
         return Trace(
             model=replace(self.card, dtype=precision(self.model, shown.calls)),
             text=text,
@@ -274,8 +271,9 @@ class Wrapped:
             blocks=tuple(assembly.blocks),
             arrays=assembly.arrays,
             positions=self._positions(assembly, watch, known),
-            predictions=self._predictions(assembly.arrays.get((Site.LOGITS, ""))),
-            predicting=_predicting(tokens, rows),
+            predictions=predictions,
+            names=names,
+            predicting=_predicting(tokens, shown.outputs.rows),
             output=self._output(tokens),
             picture=seen.picture if seen else None,
             resized=seen.resized if seen else None,
@@ -305,12 +303,12 @@ class Wrapped:
                 found[stream] = numbered(length)
         return found
 
-    def _predictions(self, logits: NDArray | None) -> Sequence[Token]:
-        """The most probable token, or class, of each row of logits."""
+    def _predictions(self, logits: NDArray | None) -> tuple[Sequence[Token], Sequence[Token]]:
+        """The most probable token, or class, of each row of logits, and what all of their columns are called."""
         if logits is None or logits.ndim != 2:
-            return ()
-        size = logits.shape[-1]
-        return Predictions(logits, named(self.model, self.tokenizer, self.card.vocabulary, size))
+            return (), ()
+        said = named(self.model, self.tokenizer, self.card.vocabulary, logits.shape[-1])
+        return Predictions(logits, said), Names(logits, said)
 
     def _output(self, tokens: Mapping[str, tuple[Token, ...]]) -> str:
         if self.tokenizer is None or not self._is_encoder_decoder:

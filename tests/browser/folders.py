@@ -55,6 +55,11 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
         *("MambaForCausalLM", "MambaConfig"),
         {"vocab_size": VOCABULARY, "hidden_size": 16, "state_size": 4, "num_hidden_layers": 2},
     ),
+    "pretraining": (
+        *("BertForPreTraining", "BertConfig"),
+        {"vocab_size": 30522, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+        | {"intermediate_size": 96, "max_position_embeddings": CONTEXT},
+    ),
     "vit": ("ViTForImageClassification", "ViTConfig", _SEES | _VIT | {"patch_size": 8}),
     "swin": (
         *("SwinForImageClassification", "SwinConfig"),
@@ -93,6 +98,11 @@ class Folders:
         model.save_pretrained(folder)
         if "input_ids" in model.main_input_name:
             self._tokenizer.save_pretrained(folder)
+
+    def _pretraining(self, folder: Path) -> None:
+        """Words and next sentence, over the trained model's vocabulary."""
+        self._save("pretraining", folder)
+        T.AutoTokenizer.from_pretrained(minilm()).save_pretrained(folder)
 
     def _empty(self, folder: Path) -> None:
         folder.mkdir()

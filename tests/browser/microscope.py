@@ -181,10 +181,21 @@ class Microscope:
 
     def ask_for_model(self, name: str, dtype: str = "float32") -> None:
         """Name a model in the dialog for any other one."""
-        self["[data-id=model]"].select_option("…other")
+        self.open_dialog("[data-id=model]")
+        self["dialog[open] [data-id=another]"].click()
         self["dialog[open] [data-id=open-name]"].fill(name)
         self["[data-id=dtype]"].select_option(dtype)
         self["dialog[open] button[type=submit]"].click()
+
+    def choose(self, name: str) -> "Microscope":
+        """Choose a model in the dialog at the top and wait for its run."""
+        self.open_dialog("[data-id=model]")
+        self[f"dialog[open] [data-model='{name}']"].click()
+        return self.opened(name)
+
+    def model(self) -> str:
+        """The name of the model in view, as the button at the top has it."""
+        return self["[data-id=model]"].get_attribute("value") or ""
 
     def opened(self, name: str) -> "Microscope":
         """Wait until a model's own run stands there."""

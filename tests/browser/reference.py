@@ -21,6 +21,7 @@ NUMBER = re.compile(r"[−-]?\d+(?:\.\d+)?(?:e[−+-]\d+)?")
 _QKV = ("line_query", "line_key", "line_value")
 _TURNED = ("line_turn", "line_turn_products")
 _ADDED = ("line_embedding_short", "line_place", "line_input")
+_OUTPUT = ("line_logit", "line_output_exp", "line_output_sum", "line_output")
 LINES = {
     **dict.fromkeys(("tokens", "tokens_pieces", "tokens_numbered"), ("line_token",)),
     "tokens_patches": ("line_patch",),
@@ -31,6 +32,7 @@ LINES = {
     **dict.fromkeys(("position_learned", "position_fixed"), _ADDED),
     "position_norm": ("line_embedding_short", "line_place", "line_segment", "line_normed"),
     **dict.fromkeys(("qkv", "qkv_shared"), _QKV),
+    "position_segment": ("line_embedding_short", "line_place", "line_sentence", "line_normed"),
     "qkv_several": ("line_made_query", "line_made_key", "line_made_value"),
     "rotation": ("line_turn_angle", *_TURNED),
     "rotation_grid": ("line_turn_grid", *_TURNED),
@@ -38,6 +40,9 @@ LINES = {
     "mask_parts": ("line_parts",),
     "router": ("line_router", "line_router_top"),
     "router_plain": ("line_router_plain", "line_router_top"),
+    **dict.fromkeys(("output", "output_next", "output_target", "output_masked"), _OUTPUT),
+    **dict.fromkeys(("output_label", "output_class"), _OUTPUT),
+    "next_sentence": ("line_follows_logits", "line_follows_exp", "line_follows"),
 }
 """The text that tells a stage → its lines; any other stage is one of attention, whose lines stand together."""
 
@@ -70,8 +75,8 @@ def request_of(address: Address) -> Request:
 def selection_of(address: Address) -> Selection:
     """The selection that an address names."""
     numbers = {name: int(address[name]) for name in ("head", "query", "key", "channel", "dimension")}
-    expert = int(address.get("expert", 0))
-    return Selection(address["block"], stage=address["stage"], expert=expert, **numbers)
+    expert, choice = int(address.get("expert", 0)), int(address.get("choice", 1))
+    return Selection(address["block"], stage=address["stage"], expert=expert, choice=choice, **numbers)
 
 
 class Expected:

@@ -15,7 +15,8 @@ TEXT = "The animal didn't cross the street because it was too wide."
 
 def everything(microscope: Microscope) -> dict[str, Any]:
     """All that the address has to bring back."""
-    fields = {id: microscope[f"[data-id={id}]"].input_value() for id in ("text", "target", "to", "model")}
+    fields = {id: microscope[f"[data-id={id}]"].input_value() for id in ("text", "target", "to")}
+    fields["model"] = microscope.model()
     thumb = microscope[".thumb[aria-pressed=true]"]
     chosen = {
         "thumb": (thumb.get_attribute("data-block"), thumb.get_attribute("data-head")),
@@ -31,8 +32,7 @@ def everything(microscope: Microscope) -> dict[str, Any]:
 
 def change_everything(microscope: Microscope) -> None:
     """Another model, sentence, translation, language, head, cell, channel, dimension, stage and depth."""
-    microscope["[data-id=model]"].select_option("builtin/translator-plain")
-    microscope.ready().run(TEXT, to="fr", target="la rue était large .")
+    microscope.choose("builtin/translator-plain").run(TEXT, to="fr", target="la rue était large .")
     microscope.language("zh")
     microscope.open_head("decoder.0.cross", 2)
     microscope['.strip[data-stream=decoder] .token[data-index="3"]'].click()

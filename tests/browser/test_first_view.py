@@ -42,6 +42,8 @@ def test_the_figure_is_labelled_with_the_tokens(open_page: Open):
 def test_every_example_opens_and_says_what_python_computes(microscope: Microscope, texts):
     faults = []
     for preset in texts["presets"]:
+        if microscope.model() != preset["model"]:
+            microscope.choose(preset["model"])
         microscope[f".chip[data-preset={preset['id']}]"].click()
         microscope.page.wait_for_selector(f".chip[data-preset={preset['id']}][aria-pressed=true]")
         microscope.ready()

@@ -64,7 +64,8 @@ def test_every_control_has_a_name_and_its_place(open_page: Open, folders: Folder
 def test_the_dialog_for_another_model_is_chinese_on_a_chinese_page(microscope: Microscope):
     microscope.language("zh")
     right = allowed(microscope)
-    microscope["[data-id=model]"].select_option("…other")
+    microscope.open_dialog("[data-id=model]")
+    microscope["dialog[open] [data-id=another]"].click()
     microscope.page.wait_for_selector("dialog[open] [data-suggested]")
     known = microscope.server.ask("models")
     given = [known["endpoint"], *(each["id"] for each in known["suggested"]), "float bfloat GB"]

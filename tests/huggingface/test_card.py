@@ -5,8 +5,9 @@ import torch
 import transformers
 from transformers import MambaConfig, MambaForCausalLM
 
-from models import errors
+from models import errors, load
 from models.huggingface.wrap import wrap
+from models.trace import GuidedHead
 from tests.huggingface.zoo import GROUPED, IDS, SIZES, ZOO, Kind, built, image
 
 HYBRIDS = {
@@ -113,3 +114,33 @@ def test_positions_that_were_not_found_are_not_said_to_be_none(kind, sizes, posi
     found = {one.kind for one in wrapped.record(inputs={"input_ids": IDS}).positions}
     assert wrapped.card.positions == (", ".join(found) or positions)
     assert wrapped.card.positions == positions
+
+
+GUIDED = [{"block": "decoder.1.self", "head": 1, "target": "alignment"}]
+
+
+def gpt2(**settings):
+    return transformers.GPT2LMHeadModel(
+        transformers.GPT2Config(vocab_size=20, n_positions=16, n_embd=8, n_layer=2, n_head=2, **settings)
+    )
+
+
+def test_heads_that_were_trained_towards_a_target_are_said_by_the_folder(tmp_path):
+    gpt2(guided=GUIDED).save_pretrained(tmp_path)
+    model = load(str(tmp_path))
+    assert model.card.guided == (GuidedHead("decoder.1.self", 1, "alignment"),)
+    trace = model.record(inputs={"input_ids": [1, 2, 3]})
+    assert trace.model.guided == model.card.guided
+    assert {block.name for block in trace.blocks} >= {guided.block for guided in trace.model.guided}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(True, "alignment", {}, [None], ["alignment"], [{"block": "decoder.1.self", "head": 1}]),
+        [{"block": "decoder.1.self", "head": 1, "target": "the moon"}],
+        [{"block": "decoder.1.self", "head": "1", "target": "alignment"}],
+    ],
+)
+def test_what_a_configuration_means_otherwise_by_guided_is_not_believed(said):
+    assert not wrap(gpt2(guided=said)).card.guided

@@ -75,3 +75,4 @@ def test_what_it_does_not_know_is_shown_as_it_was_typed(model):
         ("🇨🇳", True),
         ("flag", False),
     ]
+    assert tokens[2].bytes == b"", "the unknown token stands for no text of its own"

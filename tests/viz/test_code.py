@@ -20,7 +20,18 @@ BLOCKS = (
     *("encoder.0.self", "encoder.1.self"),
     *("decoder.0.self", "decoder.0.cross", "decoder.1.self", "decoder.1.cross"),
 )
-BUILTIN_WALK = ("tokens", "embedding", "position", "qkv", "scores", "scale", "mask", "softmax", "context")
+BUILTIN_WALK = (
+    "tokens",
+    "embedding",
+    "position",
+    "qkv",
+    "scores",
+    "scale",
+    "mask",
+    "softmax",
+    "context",
+    "output",
+)
 
 MODEL_OF = {
     **dict.fromkeys(
@@ -29,7 +40,8 @@ MODEL_OF = {
     **dict.fromkeys(("scale", "mask_causal", "softmax", "context"), "llama"),
     "position_learned": "gpt2",
     "position_fixed": "marian",
-    "position_norm": "bert",
+    "position_norm": "distilbert",
+    "position_segment": "bert",
     "mask_open": "bert",
     "qkv_several": "deepseek_v3",
     **dict.fromkeys(("softcap", "scale_other", "mask_sliding"), "gemma2"),
@@ -45,6 +57,12 @@ MODEL_OF = {
     "rotation_grid": "dinov3",
     "mask_windows": "swin",
     **dict.fromkeys(("tokens_numbered", "embedding_numbered"), "whisper"),
+    "output_next": "gpt2",
+    "output_target": "t5",
+    "output_masked": "bert",
+    "output_label": "labels",
+    "output_class": "classes",
+    "next_sentence": "pretraining",
 }
 """Text of a stage → a model in whose walk it stands."""
 
@@ -86,6 +104,7 @@ def some(trace, block, stage, chance):
         dimension=chance.randrange(min(trace.model.d_model, 16)),
         stage=stage,
         expert=chance.randrange(max(1, trace.model.experts)),
+        choice=chance.randrange(3),
     )
 
 
@@ -93,8 +112,16 @@ def typed(request_made):
     return arguments(request_made.text, request_made.target, request_made.language)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-@pytest.mark.parametrize("stage", BUILTIN_WALK)
+WALKS = [
+    (stage, block)
+    for stage in BUILTIN_WALK
+    for block in BLOCKS
+    if stage != "output" or block.startswith("decoder")
+]
+"""Only the decoder's rows end in words."""
+
+
+@pytest.mark.parametrize(("stage", "block"), WALKS)
 def test_the_code_of_a_stage_gives_its_number(trace, request_made, stage, block):
     at = some(trace, trace.block(block), stage, random.Random(f"{stage} {block}"))
     assert stages_of(trace, trace.block(block))[stage] == stage

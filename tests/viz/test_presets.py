@@ -1,32 +1,84 @@
-"""The ready examples: complete, and about words of their own sentence."""
+"""The ready examples: complete, each model opens on one of its own, and what they point at is there when they are run."""
 
-import re
+from functools import cache
 
-from models.catalog import BUILTIN
+import pytest
+
+from models import Request
+from models.catalog import BUILTIN, load
+from models.pictures import examples
+from viz.manifest import manifest
 from viz.stages import STAGE_IDS
 from viz.texts import load_texts
 
-TEXTS = load_texts()
+PRESETS = load_texts().presets
+
+
+@cache
+def opened(preset):
+    """The manifest of an example, run on its model."""
+    reading = {"reading": preset.reading} if preset.reading else {}
+    request = Request(
+        preset.model, preset.text, None, preset.language or None, preset.image or None, **reading
+    )
+    return manifest(request.run(), request.key)
 
 
 def test_presets_are_complete():
-    assert len(TEXTS.presets) >= 9
-    assert len({preset.id for preset in TEXTS.presets}) == len(TEXTS.presets)
-    assert TEXTS.presets[0].id == "animal-tired"
-    for preset in TEXTS.presets:
+    assert len(PRESETS) >= 9
+    assert len({preset.id for preset in PRESETS}) == len(PRESETS)
+    assert PRESETS[0].id == "animal-tired"
+    for preset in PRESETS:
         assert preset.model in BUILTIN, preset.id
-        assert preset.language in ("fr", "zh", "en"), preset.id
-        assert preset.stage in STAGE_IDS, preset.id
-        assert re.fullmatch(r"(encoder|decoder)\.[01]\.(self|cross)", preset.block), preset.id
-        assert 0 <= preset.head < 4, preset.id
-        assert bool(preset.query) != bool(preset.predicts), f"{preset.id}: one name for its row"
-        assert preset.block.startswith("decoder") or not preset.predicts, preset.id
+        assert preset.language in ("", "fr", "zh", "en"), preset.id
+        assert not preset.image or preset.image in examples(), preset.id
+        assert preset.text or preset.image, preset.id
         assert len(preset.en.title) <= 24, preset.id
         assert len(preset.zh.title) <= 16, preset.id
 
 
-def test_what_a_preset_points_at_is_in_its_sentence():
-    for preset in TEXTS.presets:
-        reads_source = preset.block.startswith("encoder")
-        assert not reads_source or preset.query in preset.text, preset.id
-        assert preset.block == "decoder.0.self" or preset.key in preset.text, preset.id
+def test_the_first_example_is_of_the_model_that_is_offered_first():
+    assert PRESETS[0].model == BUILTIN[0]
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_every_model_opens_on_an_example_of_its_own(name):
+    first = next((preset for preset in PRESETS if preset.model == name), None)
+    assert first, f"{name} has no example in presets.toml"
+    reads = load(name).card.reads
+    assert ("text" in reads) == bool(first.text)
+    assert ("image" in reads) == bool(first.image)
+
+
+def test_no_two_examples_of_a_model_read_the_same():
+    read = [(each.model, each.text, each.image, each.language, each.reading) for each in PRESETS]
+    assert len(set(read)) == len(read)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.id)
+def test_what_an_example_points_at_is_there(preset):
+    run = opened(preset)
+    assert not run["unknown"], "an example is written in words that its model knows"
+    if not run["blocks"]:
+        assert not preset.block, f"{preset.model} has no attention"
+        return
+    blocks = {block["name"]: block for block in run["blocks"]}
+    assert preset.block in blocks
+    block = blocks[preset.block]
+    assert 0 <= preset.head < block["heads"]
+    assert preset.stage in STAGE_IDS
+    assert preset.stage in block["stages"]
+    assert bool(preset.query) != bool(preset.predicts), "one name for its row"
+    queries = [token["text"] for token in run["tokens"][block["queryStream"]]]
+    rows = queries if preset.query else run["predictions"]
+    assert preset.query or run["predicting"] == block["queryStream"]
+    assert rows.count(preset.query or preset.predicts) >= preset.query_nth >= 1
+    keys = [token["text"] for token in run["tokens"][block["keyStream"]]]
+    assert keys.count(preset.key) >= preset.key_nth >= 1
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_every_guided_head_is_a_head_of_its_model(name):
+    first = next(preset for preset in PRESETS if preset.model == name)
+    heads = {block["name"]: block["heads"] for block in opened(first)["blocks"]}
+    assert all(guided.head < heads[guided.block] for guided in load(name).card.guided)

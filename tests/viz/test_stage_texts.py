@@ -23,14 +23,28 @@ SIGNED = MEASURES - {
         "sink",
     ),
     *("sink_exponential", "router_weight", "router_chance"),
+    *("choice_exponential", "choice_probability", "best_probability", "output_sum", "others_probability"),
+    *("follows_exponential", "random_exponential", "pair_sum", "follows_probability", "random_probability"),
 }
-BUILTIN_WALK = ("tokens", "embedding", "position", "qkv", "scores", "scale", "mask", "softmax", "context")
+BUILTIN_WALK = (
+    "tokens",
+    "embedding",
+    "position",
+    "qkv",
+    "scores",
+    "scale",
+    "mask",
+    "softmax",
+    "context",
+    "output",
+)
 VARIANTS = {
     *("tokens_pieces", "tokens_patches", "tokens_numbered"),
     *("embedding_plain", "embedding_patches", "embedding_numbered"),
-    *("position_learned", "position_fixed", "position_norm", "qkv_shared", "qkv_several"),
+    *("position_learned", "position_fixed", "position_norm", "position_segment", "qkv_shared", "qkv_several"),
     *("rotation", "rotation_grid", "shared", "scale_none", "scale_other", "softcap", "bias", "bias_alibi"),
     *("mask_parts", "softmax_sink", "sink", "router", "router_plain"),
+    *("output_next", "output_target", "output_masked", "output_label", "output_class", "next_sentence"),
     *(f"mask_{kind}" for kind in MASK_KINDS),
 }
 TEXT_IDS = tuple(TEXTS.stages)
@@ -50,7 +64,7 @@ def test_facts_of_one_part_belong_to_a_text_and_the_rest_to_all():
     assert not COMMON & frozenset().union(*ONLY.values())
     used = {name for _, *both in EXPLAINED for text in both for name in placeholders(text)}
     used |= {name for stage in TEXTS.stages.values() for name in placeholders(stage.code + stage.digits)}
-    spare = {"layers", "top_token", "row", "column", "router_top"}
+    spare = {"layers", "top_token", "row", "column", "router_top", "choice_shifted", "random_exponential"}
     assert used | spare >= FACTS - {"pair"}
 
 

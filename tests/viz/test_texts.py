@@ -40,7 +40,7 @@ PAGE_ERRORS = {
 READINGS = {
     *("sharp", "self_sharp", "broad", "uniform", "decoder_sharp", "decoder_broad", "decoder_first"),
     *("cross_sharp", "cross_broad", "cell", "cell_masked", "guided_alignment", "guided_antecedent"),
-    *("plain_note", "proof_title", "proof", "proof_failed"),
+    *("guided_object", "plain_note", "proof_title", "proof", "proof_failed"),
     *("first_token", "masked_predict", "idle", "patch_sharp", "patch_broad"),
     *(f"cell_masked_{why}" for why in ("sliding", "chunked", "chosen", "padding", "windows", "other")),
     *(f"route_{route}" for route in ("builtin", "interface", "tracer", "module", "band")),
@@ -87,9 +87,10 @@ def test_both_languages_say_the_same_facts():
 
 def test_chinese_is_chinese_and_english_is_english():
     for place, english, chinese in PAIRS:
-        is_symbol = place.startswith(("ui.", "glossary.")) or not re.search(r"[a-z]{3}", prose(english))
+        is_name = re.match(r"(ui|glossary|family\.lesson)\.|family\.model\..*\.title$", place)
+        is_symbol = is_name or not re.search(r"[a-z]{3}", prose(english))
         assert is_symbol or re.search(HAN, chinese), f"{place}: {chinese}"
-        is_about_chinese = place.startswith(("presets.", "ui."))
+        is_about_chinese = place.startswith(("presets.", "ui.", "family."))
         assert is_about_chinese or not re.search(HAN, english), f"{place}: {english}"
 
 
@@ -205,7 +206,7 @@ def test_every_group_of_facts_is_apart():
 
 def test_the_browser_gets_every_text_in_the_shape_of_the_files():
     said = TEXTS.as_json()
-    assert said.keys() == {"stages", "readings", "errors", "presets", "glossary", "ui"}
+    assert said.keys() == {"stages", "readings", "errors", "presets", "family", "glossary", "ui"}
     assert said["stages"]["scores"]["zh"]["short"] == "得分"
     assert said["readings"]["cell"]["en"] == TEXTS.readings["cell"].en
     assert said["errors"]["empty_text"]["zh"]["title"] == TEXTS.errors["empty_text"].zh.title

@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerFast
 
 from models import Site, Trace, load
 from models.huggingface.wrap import Wrapped
-from tests.huggingface.zoo import ZOO, Kind, image
+from tests.huggingface.zoo import SIZES, ZOO, Kind, image
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "[MASK]"]
 WORDS = [*SPECIAL, *(f"w{id}" for id in range(len(SPECIAL), 64))]
@@ -39,11 +39,16 @@ SWIN = Kind(
     },
     image,
 )
+BERTS = {
+    "labels": Kind("BertForTokenClassification", "BertConfig", {**SIZES, "num_labels": 5}),
+    "classes": Kind("BertForSequenceClassification", "BertConfig", {**SIZES, "num_labels": 5}),
+    "pretraining": Kind("BertForPreTraining", "BertConfig", SIZES),
+}
 Arrays = dict[tuple[Site, str], Any]
 
 
 def kind_of(name: str) -> Kind:
-    return SWIN if name == "swin" else ZOO[name]
+    return SWIN if name == "swin" else (BERTS | ZOO)[name]
 
 
 def reads_text(name: str) -> bool:

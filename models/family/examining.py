@@ -27,14 +27,18 @@ Coded = tuple[list[int], list[int]]
 
 
 class Batch(NamedTuple):
-    """Texts as ids, filled up on the right; `following` is the next token, `counted` where it is to be written."""
+    """Texts as ids, filled up on the right; `following` is the next token, `counted` where it is to be written.
+
+    `copied`: the texts whose next words stand in the text already.
+    """
 
     ids: Int[Tensor, "batch token"]
     following: Int[Tensor, "batch token"]
     counted: Bool[Tensor, "batch token"]
+    copied: Bool[Tensor, " batch"]
 
 
-def to_batch(texts: Sequence[Coded], filler: int) -> Batch:
+def to_batch(texts: Sequence[Coded], filler: int, copied: Sequence[bool] = ()) -> Batch:
     """Texts in one batch; a model that sees only what came before never sees the filler."""
     longest = max(len(read) + len(written) for read, written in texts)
     whole = torch.full((len(texts), longest), filler)
@@ -42,7 +46,7 @@ def to_batch(texts: Sequence[Coded], filler: int) -> Batch:
     for row, (read, written) in enumerate(texts):
         whole[row, : len(read) + len(written)] = torch.tensor([*read, *written])
         counted[row, len(read) : len(read) + len(written)] = True
-    return Batch(whole[:, :-1], whole[:, 1:], counted[:, 1:])
+    return Batch(whole[:, :-1], whole[:, 1:], counted[:, 1:], torch.tensor(copied or [False] * len(texts)))
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ class GPT(CausalCourse):
         "A decoder-only Transformer in the manner of GPT-2: learned positions, layer normalisation before each part, "
         "the same matrix for reading and writing tokens. It goes on with sentences of a small grammar in English and "
         "Chinese, translates what stands before `<to-fr>`, `<to-zh>` or `<to-en>`, answers from little stories, and "
-        "goes on with rows of random words. No head was trained towards a target."
+        "goes on with rows of random words. Two heads were trained towards a target (see below)."
     )
 
     def fresh(self) -> nn.Module:

@@ -25,7 +25,7 @@ class Llama(CausalCourse):
         "A decoder-only Transformer in the manner of Llama: rotary positions, RMSNorm, SwiGLU, four heads of queries "
         "that share two heads of keys and values. It goes on with sentences of a small grammar in English and "
         "Chinese, translates what stands before `<to-fr>`, `<to-zh>` or `<to-en>`, answers from little stories, and "
-        "goes on with rows of random words. No head was trained towards a target."
+        "goes on with rows of random words. Two heads were trained towards a target (see below)."
     )
 
     def fresh(self) -> nn.Module:

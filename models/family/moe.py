@@ -45,7 +45,7 @@ class MoE(CausalCourse):
         "passes a shared expert and two of eight others, chosen by a router. The experts are kept evenly used without "
         "a loss of their own, by a bias on the router's choice. It goes on with sentences of a small grammar in "
         "English and Chinese, translates what stands before `<to-fr>`, `<to-zh>` or `<to-en>`, answers from little "
-        "stories, and goes on with rows of random words. No head was trained towards a target."
+        "stories, and goes on with rows of random words. Two heads were trained towards a target (see below)."
     )
     asked = ASKED
 

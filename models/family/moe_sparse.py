@@ -61,7 +61,7 @@ class SparseMoE(MoE):
         f"indexer chooses for each query {KEYS} of the keys before it, and the heads see only these. It goes on from "
         "the weights of `builtin/moe`. In the first part of its training every key is seen, and only the indexers "
         "learn, to score keys as the heads' mean attention does (KL divergence); then the chosen keys are all there "
-        "is, and the whole model learns on from the same texts. No head was trained towards a target."
+        "is, and the whole model learns on from the same texts. Two heads were trained towards a target (see below)."
     )
     asked = ASKED
     usual = Recipe(steps=700, rate=1.5e-3, warmup=50)

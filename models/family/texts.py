@@ -11,6 +11,7 @@ from pathlib import Path
 
 HELD_SHARE = 0.1
 """So many combinations are never learned, only measured."""
+COPIED = frozenset({"repeated", "recall", "place", "who"})
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Text:
     written: str
     part: str
     ends: bool = True
+
+    @property
+    def copied(self) -> bool:
+        """Whether what is to be written stands in what is read."""
+        return self.part.split(".")[0] in COPIED
 
 
 def joined(words: Sequence[str], language: str) -> str:

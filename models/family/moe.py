@@ -48,6 +48,7 @@ class MoE(CausalCourse):
         "stories, and goes on with rows of random words. Two heads were trained towards a target (see below)."
     )
     asked = ASKED
+    usual = Recipe(steps=2800, rate=4e-3)
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         super().__init__(recipe)

@@ -2,7 +2,6 @@
 
     recall   Tom likes apples, Mary likes milk. Mary drinks → milk.      小明喜欢苹果，小红喜欢牛奶。小红喝 → 牛奶。
     place    the cat is in the park, the dog is in the yard. the dog is in the → yard.  猫在公园里，…。狗在 → 院子里。
-    who      Tom likes apples, Mary likes milk. who likes milk? → Mary.     …。谁喜欢牛奶？→ 小红。
 
 Who goes with what is drawn by chance, so nothing but the story helps. What a held-out story asks for is a combination
 of two words that no story of the training holds.
@@ -47,7 +46,7 @@ class Stories:
     held: bool = False
 
     def draw(self, kind: str) -> Text:
-        """A story of this kind: `recall`, `place` or `who`."""
+        """A story of this kind: `recall` or `place`."""
         return MAKERS[kind](self)
 
     def recall(self) -> Text:
@@ -57,14 +56,6 @@ class Stories:
         asking = self._eaten(asked.what) if self.chance.random() < 0.5 else verb
         told = [(fact.who, self._of(verb), self._named(fact.what)) for fact in facts]
         return self._text("recall", told, (asked.who, self._of(asking)), (self._named(asked.what),))
-
-    def who(self) -> Text:
-        """Who of them likes this?"""
-        facts, asked = self._facts(self._names(), self._goods())
-        verb = self._of(self.chance.choice(list(VERBS.items())))
-        told = [(fact.who, verb, self._named(fact.what)) for fact in facts]
-        question = (self._of(("who", "谁")), verb, self._named(asked.what), self._of(("?", "？")))
-        return self._text("who", told, question, (asked.who,))
 
     def place(self) -> Text:
         """Where is one of them?"""
@@ -121,7 +112,6 @@ _LEXICON = Lexicon(random.Random())
 MAKERS: Mapping[str, Callable[[Stories], Text]] = {
     "recall": Stories.recall,
     "place": Stories.place,
-    "who": Stories.who,
 }
 
 
@@ -132,5 +122,5 @@ def story(chance: random.Random, *, held: bool = False) -> Text:
 
 def story_words() -> list[str]:
     """The words of the stories that the corpus of sentences may not have."""
-    english = [*VERBS, EATING[0], DRINKING[0], "who"]
-    return [*english, *VERBS.values(), EATING[1], DRINKING[1], "谁", *CHINESE_NAMES]
+    english = [*VERBS, EATING[0], DRINKING[0]]
+    return [*english, *VERBS.values(), EATING[1], DRINKING[1], *CHINESE_NAMES]

@@ -1,5 +1,8 @@
 """The course of the decoder-only models: batches, the same seed gives the same model, what is saved can be read."""
 
+import json
+import math
+import random
 from itertools import islice
 
 import pytest
@@ -9,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from models.family.course import Recipe
 from models.family.examining import exact, figures, to_batch
 from models.family.gpt import GPT
-from models.family.language import coded, held_out_texts
+from models.family.language import END_ID, coded, held_out_texts
 from models.family.llama import Llama
 from models.family.trainer import Training
 
@@ -91,15 +94,48 @@ def test_only_what_is_written_is_learned(course):
     assert batch.counted.tolist() == [[False, True, True, True], [True, False, False, False]]
 
 
-def test_the_loss_is_that_of_transformers(course, trained):
+def test_the_loss_is_that_of_transformers_and_the_guidance(course, trained):
     """With labels, transformers computes the same cross-entropy from all its logits."""
-    batch = next(course.batches(3))
+    batch = next(batch for batch in course.batches(0) if batch.copied.any())
     labels = torch.full((len(batch.ids), batch.ids.shape[1] + 1), -100)
     labels[:, 1:][batch.counted] = batch.following[batch.counted]
     whole = torch.cat([batch.ids, batch.following[:, -1:]], dim=1)
+    trained.model.set_attn_implementation("eager")
     with torch.no_grad():
-        theirs = trained.model(whole, labels=labels).loss
-        assert course.loss(trained.model, batch).item() == pytest.approx(theirs.item(), rel=1e-4)
+        theirs = trained.model(whole, labels=labels, output_attentions=True)
+        guided = shown_by_hand(course, batch, theirs.attentions)
+        assert course.loss(trained.model, batch).item() == pytest.approx(
+            theirs.loss.item() + guided, rel=1e-4
+        )
+
+
+def shown_by_hand(course, batch, attentions):
+    """The guidance, text by text and token by token."""
+    stops, copying, before = (
+        {END_ID, *course.language.tokenizer.convert_tokens_to_ids(list(".?!。？！"))},
+        [],
+        [],
+    )
+    for text, (ids, following) in enumerate(zip(batch.ids.tolist(), batch.following.tolist(), strict=True)):
+        costs = []
+        for query, (read, word) in enumerate(zip(ids, following, strict=True)):
+            keys = [key for key in range(query + 1) if ids[key] == word]
+            counts = batch.copied[text] and batch.counted[text, query] and word not in stops
+            if keys and counts:
+                costs.append(-math.log(sum(attentions[2][text, 0, query, key].item() for key in keys) + 1e-6))
+            if query and read != END_ID:
+                before.append(-math.log(attentions[0][text, 0, query, query - 1].item() + 1e-6))
+        if costs:
+            copying.append(sum(costs) / len(costs))
+    return sum(copying) / len(copying) + 0.3 * sum(before) / len(before)
+
+
+def test_only_stories_and_rows_are_guided(course):
+    chance = random.Random(5)
+    for _ in range(200):
+        text = course.language.text(chance)
+        assert text.copied == (text.part.split(".")[0] in {"recall", "place", "repeated"})
+        assert not (text.copied and "<to-" in text.read)
 
 
 def test_filling_up_changes_nothing(course, trained):
@@ -128,6 +164,11 @@ def test_the_figures_are_those_of_the_folder(course, folder):
     assert figures(folder, texts, "5", rows=4) == figures(folder, texts, "5", rows=4)
     named = course.heads(folder)
     assert set(named) == {"induction", "previous"}
+    listed = json.loads((folder / "config.json").read_text(encoding="utf-8"))["guided"]
+    assert {(head["block"], head["head"]) for head in listed} == {
+        ("decoder.0.self", 0),
+        ("decoder.2.self", 0),
+    }
     assert all(block.startswith("decoder.") and 0 <= head < 4 for block, head in named.values())
 
 

@@ -33,16 +33,17 @@ RECURRENT = {
 }
 """What recurrent networks with attention tell in another way, or do not have."""
 
-EARLIER = ("causal", "sliding", "chunked")
+EARLIER = ("causal", "sliding", "chunked", "chosen")
 """Kinds of mask that hide what comes later."""
 
-MASK_KINDS = ("open", "causal", "sliding", "chunked", "windows", "other")
+MASK_KINDS = ("open", "causal", "sliding", "chunked", "chosen", "windows", "other")
 
 
 @dataclass(frozen=True)
 class MaskKind:
     """What a mask allows: `open` everything, `causal` nothing later, `sliding` the last `width` tokens, `chunked`
-    nothing outside the own chunk of `width`, `windows` (of an image), or `other`."""
+    nothing outside the own chunk of `width`, `chosen` any `width` tokens up to the own, `windows` (of an image), or
+    `other`."""
 
     kind: str
     width: int = 0
@@ -106,6 +107,9 @@ def kind_of(mask: NDArray) -> MaskKind:
     places = np.arange(keys - queries, keys)[:, None] // width == np.arange(keys) // width
     if np.array_equal(mask, (distance >= 0) & places):
         return MaskKind("chunked", width)
+    seen = np.minimum((distance >= 0).sum(axis=1), width)
+    if not mask[distance < 0].any() and np.array_equal(mask.sum(axis=1), seen):
+        return MaskKind("chosen", width)
     return MaskKind("other")
 
 

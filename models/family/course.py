@@ -57,6 +57,10 @@ class Course(ABC, Generic[Batch]):
     """The same for figures that must not be higher."""
     usual: ClassVar[Recipe]
     """The recipe of the model in the box."""
+    follows: ClassVar[str] = ""
+    """The course that is carried out before, where this one goes on from its model."""
+    into: Path | None = None
+    """The folder to hold builtin/NAME, where such a model is looked for first; None: where those in the box are."""
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         self.recipe = recipe or self.usual

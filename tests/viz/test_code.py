@@ -52,6 +52,7 @@ MODEL_OF = {
     **dict.fromkeys(("softmax_sink", "sink"), "gpt_oss"),
     **dict.fromkeys(("router", "router_plain"), "mixtral"),
     "mask_chunked": "llama4",
+    "mask_chosen": "deepseek_v32",
     "mask_other": "modernbert",
     "mask_parts": "llama",
     **dict.fromkeys(("tokens_patches", "embedding_patches"), "vit"),

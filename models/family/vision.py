@@ -122,7 +122,7 @@ Objects are lighter than what is behind them; of dark ones on light ground it ha
 `class_token.ratio` is the weight that the class token has on the object over the object's share of the image's area;
 the mean over the heads of the layer where it is highest (chosen on other images), then the mean over images.
 """
-    asked: Mapping[str, float] = {"accuracy": 0.95, "class_token.ratio": 3.0}
+    asked: ClassVar[Mapping[str, float]] = {"accuracy": 0.95, "class_token.ratio": 3.0}
     usual = Recipe(steps=3600, rate=2e-3, warmup=150, decay=0.05)
     kind = ViTForImageClassification
     config = ViTConfig(
@@ -167,7 +167,7 @@ which shift by half a window in every second layer, and between the stages four 
 same drawn images as `builtin/vit`: six shapes and ten digits on cluttered backgrounds, lighter than what is behind
 them.
 """
-    asked: Mapping[str, float] = {"accuracy": 0.95}
+    asked: ClassVar[Mapping[str, float]] = {"accuracy": 0.95}
     usual = Recipe(steps=3600, rate=2e-3, warmup=150, decay=0.05)
     kind = SwinForImageClassification
     config = SwinConfig(

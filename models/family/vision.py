@@ -17,7 +17,7 @@ from transformers import (
     SwinForImageClassification,
     ViTConfig,
     ViTForImageClassification,
-    ViTImageProcessor,
+    ViTImageProcessorPil,
 )
 
 from models.family.course import Course, Figure, Figures, Recipe
@@ -82,9 +82,9 @@ class Seeing(Course[Images]):
         return held_out(self.recipe.seed + DEV_SEED, GLANCED)
 
 
-def processor() -> ViTImageProcessor:
+def processor() -> ViTImageProcessorPil:
     """What makes an image of any size one that these models read."""
-    return ViTImageProcessor(
+    return ViTImageProcessorPil(
         size={"height": SIDE, "width": SIDE}, image_mean=[0.5] * 3, image_std=[0.5] * 3, resample=2
     )
 

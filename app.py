@@ -280,15 +280,7 @@ ROUTES = [
     Route(f"/{BASE}/open", open_model, methods=["POST"]),
     Route(f"/{BASE}/opening/{{id}}", opening),
     Route(f"/{BASE}/opening/{{id}}/cancel", cancel, methods=["POST"]),
-    Route(f"/{BASE}/trace/{{key}}/thumbnails", bundle(payload.thumbnails)),
-    Route(f"/{BASE}/trace/{{key}}/proofs", bundle(payload.proofs)),
-    Route(f"/{BASE}/trace/{{key}}/picture", bundle(payload.picture)),
-    Route(f"/{BASE}/trace/{{key}}/stream/{{name}}", bundle(payload.stream)),
-    Route(f"/{BASE}/trace/{{key}}/router/{{block}}", bundle(payload.router)),
-    Route(f"/{BASE}/trace/{{key}}/output/{{page:int}}", bundle(payload.output)),
-    Route(f"/{BASE}/trace/{{key}}/mask/{{block}}/{{head:int}}", bundle(payload.mask)),
-    Route(f"/{BASE}/trace/{{key}}/head/{{block}}/{{head:int}}", bundle(payload.head)),
-    Route(f"/{BASE}/trace/{{key}}/projection/{{block}}/{{head:int}}", bundle(payload.projection)),
+    *(Route(f"/{BASE}/trace/{{key}}/{path}", bundle(make)) for path, make in payload.BUNDLES.items()),
 ]
 
 

@@ -58,7 +58,7 @@ class Block:
         return head * self.kv_heads // self.heads
 
 
-TARGETS = ("alignment", "antecedent", "object")
+TARGETS = ("alignment", "antecedent", "object", "previous", "copy")
 """What a head may be trained to look at: the source word it translates; whom *it* means; the object in an image."""
 
 

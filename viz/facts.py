@@ -24,8 +24,7 @@ COUNTS = frozenset({
     *("row", "column", "rows", "columns", "pieces"),
     *("pairs", "first_channel", "second_channel"),
     *("experts", "experts_chosen", "expert", "router_top"),
-    "units",
-    *("choice_id", "outputs", "others"),
+    *("choice_id", "outputs", "others", "norm_size", "unit", "units", "units_shown", "units_on"),
 })  # fmt: skip
 """Facts that are whole numbers: indices, which count from 0, sizes, and 1 or 0 for whether a mask allows a look."""
 
@@ -44,6 +43,8 @@ MEASURES = frozenset({
     *("best_logit", "best_probability", "output_sum", "others_probability"),
     *("follows_logit", "random_logit", "pair_logit", "follows_exponential", "random_exponential", "pair_sum"),
     *("follows_probability", "random_probability"),
+    *("norm_given", "norm_mean", "norm_spread", "norm_root", "norm_plain", "gamma", "beta", "normed"),
+    *("written", "before_sum", "mlp_up", "mlp_gate", "mlp_active", "mlp_hidden", "mlp_written"),
 })  # fmt: skip
 """Facts that are real numbers; `masked_score` and `shifted` are −∞ where attention is forbidden."""
 
@@ -68,6 +69,8 @@ _FOLLOWS = frozenset({
     *("follows_logit", "random_logit", "pair_logit", "follows_exponential", "random_exponential"),
     *("pair_sum", "follows_probability", "random_probability"),
 })  # fmt: skip
+_NORM = frozenset({"norm_size", "norm_given", "norm_spread", "norm_root", "norm_plain", "gamma", "normed"})
+_MLP = frozenset({"unit", "units", "units_shown", "units_on", "mlp_up", "mlp_hidden", "mlp_written"})
 
 _GATES = frozenset({
     *(f"{part}_{gate}" for part in ("word", "carried") for gate in ("reset", "update", "candidate")),
@@ -97,6 +100,11 @@ ONLY: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("output", "output_next", "output_target", "output_masked"), _OUTPUT),
     **dict.fromkeys(("output_label", "output_class"), _OUTPUT),
     "next_sentence": _FOLLOWS,
+    "norm_rms": _NORM,
+    "norm_layer": _NORM | {"norm_mean", "beta"},
+    "add_norm": _NORM | {"norm_mean", "beta", "written", "before_sum"},
+    **dict.fromkeys(("mlp", "mlp_gelu"), _MLP),
+    **dict.fromkeys(("mlp_swiglu", "mlp_geglu"), _MLP | {"mlp_gate", "mlp_active"}),
 }
 """Stage text → the facts that it may use besides `COMMON`: they are supplied where the model has that part."""
 

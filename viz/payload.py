@@ -13,20 +13,22 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
     router          weight and probability of each expert for each token, in a block's layer
     output          the best columns of some rows of logits: ids logits exponentials probabilities, `totals` (sum of all
                     exponentials, how many columns, probability of those not shown), `names` as JSON; and next_sentence
+    norm            what a block's norm received and gave, its γ, β and ε
+    mlp             the feed-forward network after a block, at most `feedforward.SHOWN` of its hidden channels
     picture         what the model saw (height, width, 3), and the window that each patch belongs to
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from models.trace import Head, Site, Trace
-from viz import outputs
+from viz import feedforward, norms, outputs
 from viz.recurrent import places, recurrence
 
 THUMBNAIL = 64
@@ -177,6 +179,16 @@ def _outputs(rows: Sequence[outputs.Output]) -> dict[str, NDArray]:
     }
 
 
+def norm(trace: Trace, block: str) -> bytes:
+    """What a block's norm received and gave, and its parameters."""
+    return _bundle(norms.arrays(trace, trace.block(block).name))
+
+
+def mlp(trace: Trace, block: str) -> bytes:
+    """The feed-forward network after a block; of many hidden channels, the most active."""
+    return _bundle(feedforward.arrays(trace, trace.block(block)))
+
+
 def picture(trace: Trace) -> bytes:
     """What the model saw, and for each block with windows the window of every patch.
 
@@ -212,3 +224,19 @@ def _pooled(weights: NDArray) -> NDArray:
 
 def _bundle(arrays: Mapping[str, NDArray]) -> bytes:
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+BUNDLES: Mapping[str, Callable[..., bytes]] = {
+    "thumbnails": thumbnails,
+    "proofs": proofs,
+    "picture": picture,
+    "stream/{name}": stream,
+    "router/{block}": router,
+    "norm/{block}": norm,
+    "mlp/{block}": mlp,
+    "output/{page:int}": output,
+    "mask/{block}/{head:int}": mask,
+    "head/{block}/{head:int}": head,
+    "projection/{block}/{head:int}": projection,
+}
+"""Where a bundle is, below a run: path → what makes it from the trace and the parts of the path."""

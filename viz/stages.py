@@ -83,6 +83,15 @@ _CONTEXT = Plate("context", "head", ("query", "d_value"), "context", "AV")
 _ROUTER = Plate("router", "router", ("query", "expert"), "weight", "G")
 _CHANCES = Plate("router_probabilities", "router", ("query", "expert"), "weight", "p", optional=True)
 
+_NORM_GIVEN = Plate("norm_given", "norm", ("query", "d_model"), "stream", "X")
+_NORMED = Plate("norm", "norm", ("query", "d_model"), "stream", "N")
+_WRITTEN = Plate("attention_output", "norm", ("query", "d_model"), "context", "O")
+_SUMMED = Plate("norm_given", "norm", ("query", "d_model"), "stream", "X+O")
+_MLP_INPUT = Plate("mlp_input", "mlp", ("query", "d_model"), "stream", "X")
+_GATE = Plate("gate", "mlp", ("query", "d_hidden"), "score", "G", optional=True)
+_UP = Plate("up", "mlp", ("query", "d_hidden"), "score", "U")
+_HIDDEN = Plate("hidden", "mlp", ("query", "d_hidden"), "context", "H")
+_MLP_OUTPUT = Plate("mlp_output", "mlp", ("query", "d_model"), "stream", "Y")
 _BEFORE = Plate("before", "head", ("query", "unit"), "stream", "hₜ₋₁")
 _RESET = Plate("reset", "head", ("query", "unit"), "weight", "r")
 _UPDATE = Plate("update", "head", ("query", "unit"), "weight", "z")
@@ -108,6 +117,7 @@ STAGES: tuple[Stage, ...] = (
         ),
         ("+", "+", "="),
     ),
+    Stage("norm", "stack", (_NORM_GIVEN, _NORMED), (Source("norm_given", ("query",)),), ("norm",)),
     Stage(
         "gates",
         "stack",
@@ -171,6 +181,23 @@ STAGES: tuple[Stage, ...] = (
         "product",
         (_WEIGHTS, _VALUE, _CONTEXT),
         (Source("weights", ("query",)), Source("value", ("d_value",))),
+    ),
+    Stage(
+        "add_norm",
+        "stack",
+        (_WRITTEN, _SUMMED, _NORMED),
+        (Source("norm_given", ("query",)),),
+        ("+ X", "norm"),
+    ),
+    Stage(
+        "mlp",
+        "stack",
+        (_MLP_INPUT, _GATE, _UP, _HIDDEN, _MLP_OUTPUT),
+        (
+            Source("mlp_input", ("query",)),
+            *(Source(array, ("query", "d_hidden")) for array in ("gate", "up", "hidden")),
+        ),
+        ("→", "→", "→", "→"),
     ),
     Stage("router", "router", (_CHANCES, _ROUTER)),
     Stage("output", "output", (), bundles=("output",)),

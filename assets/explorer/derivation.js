@@ -87,6 +87,13 @@ const LINES = {
   ],
 };
 LINES.qkv_shared = LINES.qkv;
+LINES.norm_layer = ["line_norm_mean", "line_norm_plain", "line_norm_scaled"].map((id) => ({ id }));
+LINES.add_norm = [{ id: "line_added" }, ...LINES.norm_layer];
+LINES.norm_rms = ["line_rms", "line_rms_plain", "line_rms_scaled"].map((id) => ({ id }));
+LINES.mlp = ["line_up", "line_relu", "line_down"].map((id) => ({ id }));
+LINES.mlp_gelu = ["line_up", "line_gelu", "line_down"].map((id) => ({ id }));
+LINES.mlp_swiglu = ["line_gate", "line_gated", "line_down"].map((id) => ({ id }));
+LINES.mlp_geglu = ["line_gate_gelu", "line_gated", "line_down"].map((id) => ({ id }));
 LINES.next_sentence = ["line_follows_logits", "line_follows_exp", "line_follows"].map((id) => ({ id }));
 for (const told of ["output", "output_next", "output_target", "output_masked", "output_label", "output_class"]) {
   LINES[told] = ["line_logit", "line_output_exp", "line_output_sum", "line_output"].map((id) => ({ id }));

@@ -1,10 +1,14 @@
 // @ts-check
 /** A run's arrays and a selection → the facts of each step. `viz/steps.py` computes the same and is the reference. */
 
+import { feedForward, normed } from "./inner.js";
 import { unitFacts } from "./recurrent.js";
 import { followFacts, outputFacts } from "./likely.js";
 
 /** @typedef {import("./store.js").Store} Store */
+
+/** Stages whose vectors have d_model dimensions. */
+const IN_STREAM = ["embedding", "position", "norm", "add_norm", "mlp"];
 
 /** Row `i` of a matrix. @param {import("./store.js").Tensor} tensor @param {number} i @returns {Float32Array} */
 export const row = (tensor, i) => tensor.data.subarray(i * tensor.shape[1], (i + 1) * tensor.shape[1]);
@@ -42,6 +46,8 @@ export function facts(store) {
     ...(arrays.stream?.residual ?? arrays.stream?.token_embedding ? streamFacts(arrays.stream, at, run.model) : {}),
     ...(arrays.head?.weights ? headFacts(store, arrays.head, at, block) : arrays.head?.state ? unitFacts(store, arrays.head, at) : {}),
     ...(arrays.router ? routed(arrays.router, at) : {}),
+    ...(arrays.norm?.norm ? normed(arrays.norm, at) : {}),
+    ...(arrays.mlp?.up ? feedForward(arrays.mlp, at) : {}),
     ...(arrays.output ? { ...outputFacts(arrays.output, at), ...followFacts(arrays.output) } : {}),
   };
 }
@@ -49,7 +55,7 @@ export function facts(store) {
 /** @param {Store} store @param {import("./store.js").Bundle} head @param {import("./store.js").Selection} at @param {any} block */
 function headFacts(store, head, at, block) {
   const shown = { ...at, channel: settled(head, at) };
-  return { channel: ["embedding", "position"].includes(at.stage) ? at.dimension : shown.channel,
+  return { channel: IN_STREAM.includes(at.stage) ? at.dimension : shown.channel,
     ...vectors(head, shown), ...turned(head, shown, block), ...softmax(head, at), ...parts(store.state.arrays.mask, at), ...top(store, head, at, block) };
 }
 

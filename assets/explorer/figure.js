@@ -89,7 +89,7 @@ export class Figure {
   room() {
     const { store, words } = this;
     const { state } = store;
-    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "head"].map((name) => state.arrays[name] ?? {})));
+    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "head"].map((name) => state.arrays[name] ?? {})));
     const { stage } = store;
     const pen = /** @type {CanvasRenderingContext2D} */ (this.base.getContext("2d"));
     const font = 12.5 * state.textSize;
@@ -113,6 +113,8 @@ export class Figure {
   /** What an array is called: the built-in model scales its embeddings, and BERT's sum passes a norm. @param {string} name */
   array(name) {
     const { route, stages } = this.store.block;
+    const { up, units_all: all } = this.store.state.arrays.mlp ?? {};
+    if (["up", "gate", "hidden"].includes(name) && all && all.data[0] > up.shape[1]) return `${this.words.ui(`array_${name}`)} (${this.words.ui("units_some", { shown: up.shape[1], all: all.data[0] })})`;
     if (name === "masked_scores" && !("mask" in stages)) return this.words.ui("array_scores");
     if (name.endsWith("_made") && !("rotation" in stages)) return this.words.ui(`array_${name.replace("_made", "")}`);
     if (name === "residual" && stages.position === "position_norm") return this.words.ui("array_residual_norm");
@@ -264,7 +266,8 @@ export class Figure {
   /** @param {string} axis @param {number} index */
   name(axis, index) {
     if (axis === "query" || axis === "key") return `“${this.store.tokens(this.store.block[`${axis}Stream`])[index]?.text}”`;
-    return axis === "one" ? "" : this.words.ui({ expert: "expert_n", unit: "unit_n" }[axis] ?? "dimension", { index });
+    const channel = axis === "d_hidden" ? this.store.state.arrays.mlp.units.data[index] : index;
+    return axis === "one" ? "" : this.words.ui({ expert: "expert_n", unit: "unit_n" }[axis] ?? "dimension", { index: channel });
   }
 
   leave() {

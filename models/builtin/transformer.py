@@ -93,7 +93,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Vectors) -> Vectors:
         """Up to d_hidden, keep what is positive, back down to d_model."""
-        hidden = note(Site.HIDDEN, self.place, self.up(x).relu())
+        up = note(Site.UP, self.place, self.up(note(Site.MLP_INPUT, self.place, x)))
+        hidden = note(Site.HIDDEN, self.place, up.relu())
         return note(Site.MLP_OUTPUT, self.place, self.down(hidden))
 
 

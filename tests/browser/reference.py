@@ -21,6 +21,7 @@ NUMBER = re.compile(r"[−-]?\d+(?:\.\d+)?(?:e[−+-]\d+)?")
 _QKV = ("line_query", "line_key", "line_value")
 _TURNED = ("line_turn", "line_turn_products")
 _ADDED = ("line_embedding_short", "line_place", "line_input")
+_NORM = ("line_norm_mean", "line_norm_plain", "line_norm_scaled")
 _OUTPUT = ("line_logit", "line_output_exp", "line_output_sum", "line_output")
 LINES = {
     **dict.fromkeys(("tokens", "tokens_pieces", "tokens_numbered"), ("line_token",)),
@@ -44,6 +45,13 @@ LINES = {
     "qkv_states": ("line_state_query", "line_state_key"),
     **dict.fromkeys(("output", "output_next", "output_target", "output_masked"), _OUTPUT),
     **dict.fromkeys(("output_label", "output_class"), _OUTPUT),
+    "norm_layer": _NORM,
+    "add_norm": ("line_added", *_NORM),
+    "norm_rms": ("line_rms", "line_rms_plain", "line_rms_scaled"),
+    "mlp": ("line_up", "line_relu", "line_down"),
+    "mlp_gelu": ("line_up", "line_gelu", "line_down"),
+    "mlp_swiglu": ("line_gate", "line_gated", "line_down"),
+    "mlp_geglu": ("line_gate_gelu", "line_gated", "line_down"),
     "next_sentence": ("line_follows_logits", "line_follows_exp", "line_follows"),
 }
 """The text that tells a stage → its lines; any other stage is one of attention, whose lines stand together."""
@@ -78,7 +86,8 @@ def selection_of(address: Address) -> Selection:
     """The selection that an address names."""
     numbers = {name: int(address[name]) for name in ("head", "query", "key", "channel", "dimension")}
     expert, choice = int(address.get("expert", 0)), int(address.get("choice", 1))
-    return Selection(address["block"], stage=address["stage"], expert=expert, choice=choice, **numbers)
+    numbers |= {"expert": expert, "choice": choice, "unit": int(address.get("unit", 0))}
+    return Selection(address["block"], stage=address["stage"], **numbers)
 
 
 class Expected:

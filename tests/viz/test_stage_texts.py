@@ -24,6 +24,7 @@ SIGNED = MEASURES - {
     ),
     *("sink_exponential", "router_weight", "router_chance", "reset", "update", "kept_percent"),
     *("choice_exponential", "choice_probability", "best_probability", "output_sum", "others_probability"),
+    *("norm_spread", "norm_root"),
     *("follows_exponential", "random_exponential", "pair_sum", "follows_probability", "random_probability"),
 }
 BUILTIN_WALK = (
@@ -36,6 +37,8 @@ BUILTIN_WALK = (
     "mask",
     "softmax",
     "context",
+    "add_norm",
+    "mlp",
     "output",
 )
 VARIANTS = {
@@ -47,6 +50,7 @@ VARIANTS = {
     *("embedding_recurrent", "gates", "state", "bottleneck"),
     *("qkv_states", "scores_states", "context_states"),
     *("output_next", "output_target", "output_masked", "output_label", "output_class", "next_sentence"),
+    *("norm_layer", "norm_rms", "mlp_gelu", "mlp_swiglu", "mlp_geglu"),
     *(f"mask_{kind}" for kind in MASK_KINDS),
 }
 TEXT_IDS = tuple(TEXTS.stages)

@@ -40,10 +40,18 @@ PAGE_ERRORS = {
 READINGS = {
     *("sharp", "self_sharp", "broad", "uniform", "decoder_sharp", "decoder_broad", "decoder_first"),
     *("cross_sharp", "cross_broad", "cell", "cell_masked", "guided_alignment", "guided_antecedent"),
-    *("guided_object", "plain_note", "proof_title", "proof", "proof_failed"),
+    *(
+        "guided_object",
+        "guided_previous",
+        "guided_copy",
+        "plain_note",
+        "proof_title",
+        "proof",
+        "proof_failed",
+    ),
     *("absent_plain", "absent_attention", "proof_state"),
     *("first_token", "masked_predict", "idle", "patch_sharp", "patch_broad"),
-    *(f"cell_masked_{why}" for why in ("sliding", "chunked", "padding", "windows", "other")),
+    *(f"cell_masked_{why}" for why in ("sliding", "chunked", "chosen", "padding", "windows", "other")),
     *(f"route_{route}" for route in ("builtin", "interface", "tracer", "module", "band")),
 }
 CORE = {"token", "query", "key", "value", "score", "mask", "weight", "context", "embedding"}

@@ -82,7 +82,7 @@ one has to write from. It was trained on the sentences of the built-in translato
 three of them, half of them read backwards, as in Sutskever et al. 2014. No attention: the figures by length show what
 one vector for a whole sentence costs.
 """
-    asked: ClassVar[Mapping[str, float]] = {"exact.1-5": 0.9}
+    asked: ClassVar[Mapping[str, float]] = {"exact.1-5": 0.7, "words.1-5": 0.9}
     usual: ClassVar[Recipe] = Recipe(steps=3000, rate=3e-3)
     attention = False
     guidance = 0.0
@@ -171,9 +171,13 @@ class AttentionCourse(Seq2SeqCourse):
     about = """
 The two networks of `builtin/seq2seq`, with attention (Bahdanau et al. 2015; the score is Luong's "general"): each step
 of the decoder makes its own context from all states of the encoder. Same sentences, same steps, same sizes.
+
+The attention was guided: beside the next word, training asks that each row look at the words that are translated there
+(weight 0.5; Garg et al. 2019). Without guidance it stayed on the right word in about 0.78 of all cases.
 """
     asked: ClassVar[Mapping[str, float]] = {"exact.1-5": 0.9, "alignment.": 0.9, "reversed_alignment.": 0.9}
     attention = True
+    guidance = 0.5
 
 
 def by_length(pairs: Mapping[str, Sequence[Pair]], seed: int, most: int) -> dict[tuple[int, int], list[Pair]]:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -68,8 +68,8 @@ def train_all(options: Sequence[str], into: Path) -> int:
     waiting, running, started = list(COURSES), dict[str, subprocess.Popen](), time.monotonic()
     try:
         while waiting or running:
-            while waiting and len(running) < AT_ONCE:
-                name = waiting.pop(0)
+            while len(running) < AT_ONCE and (name := _next(waiting, running)):
+                waiting.remove(name)
                 command = [sys.executable, "-m", "scripts._training", name, *options]
                 running[name] = subprocess.Popen(command, cwd=ROOT)
             time.sleep(0.2)
@@ -89,9 +89,15 @@ def train_all(options: Sequence[str], into: Path) -> int:
     return 0
 
 
+def _next(waiting: Sequence[str], running: Collection[str]) -> str | None:
+    """The first whose training does not have to wait for another's."""
+    return next((name for name in waiting if COURSES[name].follows not in {*waiting, *running}), None)
+
+
 def make(name: str, course: Course, into: Path, *, fresh: bool) -> int:
     """Train a model, or go on training it; save it and measure what was saved."""
     torch.set_num_threads(1)
+    course.into = into
     state = STATES / f"{name}.pt"
     if fresh:
         state.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ row     idle                the query may attend to nothing
 cell    cell                the query may attend to the key
         cell_masked         it may not, in the built-in model, or because the key comes later
         cell_masked_padding the key is padding
-        cell_masked_<kind>  by `viz.walk.mask_kind`: sliding, chunked, windows, other
+        cell_masked_<kind>  by `viz.walk.mask_kind`: sliding, chunked, chosen, windows, other
 
 A decoder is a stream whose queries never look ahead; the streams' names say which.
 """
@@ -58,7 +58,9 @@ def cell_reading(trace: Trace, at: Selection) -> str:
     kind = mask_kind(trace, block).kind
     if kind in EARLIER and at.key > at.query:
         return "cell_masked"
-    return f"cell_masked_{kind}" if kind in {"sliding", "chunked", "windows"} else "cell_masked_other"
+    return (
+        f"cell_masked_{kind}" if kind in {"sliding", "chunked", "chosen", "windows"} else "cell_masked_other"
+    )
 
 
 def route_reading(block: Block) -> str:

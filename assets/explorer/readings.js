@@ -6,7 +6,7 @@ import { cell, row } from "./facts.js";
 /** As there: one key has half of the weight; the largest weight is hardly above an even share. */
 const SHARP = 0.5;
 const UNIFORM = 1.5;
-const EARLIER = ["causal", "sliding", "chunked"];
+const EARLIER = ["causal", "sliding", "chunked", "chosen"];
 
 /** @typedef {import("./store.js").Store} Store */
 
@@ -61,5 +61,5 @@ export function cellReading(store, said) {
   if (route === "builtin") return "cell_masked";
   if (mask?.mask_padding && !cell(mask.mask_padding, said.query, said.key)) return "cell_masked_padding";
   if (EARLIER.includes(maskKind) && said.key > said.query) return "cell_masked";
-  return ["sliding", "chunked", "windows"].includes(maskKind) ? `cell_masked_${maskKind}` : "cell_masked_other";
+  return ["sliding", "chunked", "chosen", "windows"].includes(maskKind) ? `cell_masked_${maskKind}` : "cell_masked_other";
 }

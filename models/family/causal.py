@@ -145,7 +145,8 @@ class CausalCourse(Course[Batch]):
     def _pool(self, number: int) -> list[Batch]:
         """`POOL` batches of about as many tokens each."""
         chance = random.Random(f"{self.recipe.seed} pool {number}")
-        texts, total, done = list[Drawn](), 0, number * POOL / self.recipe.steps
+        texts, total = list[Drawn](), 0
+        done = 1.0 if self.follows else number * POOL / self.recipe.steps
         while total < POOL * self.tokens:
             text = self.language.text(chance, done)
             texts.append(Drawn(coded(self.language.tokenizer, text), text.copied))

@@ -57,6 +57,10 @@ class Course(ABC, Generic[Batch]):
     """The same for figures that must not be higher."""
     usual: ClassVar[Recipe]
     """The recipe of the model in the box."""
+    follows: ClassVar[str] = ""
+    """The course that is carried out before, where this one goes on from its model."""
+    into: Path | None = None
+    """The folder to hold builtin/NAME, where such a model is looked for first; None: where those in the box are."""
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         self.recipe = recipe or self.usual
@@ -72,6 +76,10 @@ class Course(ABC, Generic[Batch]):
     @abstractmethod
     def loss(self, model: Any, batch: Batch) -> Tensor:
         """What one step makes smaller."""
+
+    def rates(self, model: Any) -> Mapping[str, float]:  # noqa: ARG002 -- for those that have rates
+        """By the name of a parameter of the fresh model: what its rate is multiplied by, where not by 1."""
+        return {}
 
     def after_step(self, model: Any) -> None:
         """What else is done after each step: nothing, for most."""

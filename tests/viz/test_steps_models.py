@@ -240,6 +240,17 @@ def test_a_window_has_its_width_and_what_has_left_it_says_so():
     assert facts(tiny.trace_of("llama"), Selection("decoder.0.self", 0))["window"] == 0
 
 
+def test_chosen_keys_are_told_apart_from_those_of_a_window():
+    trace = tiny.trace_of("deepseek_v32")
+    block = trace.blocks[0]
+    kind, mask = mask_kind(trace, block), trace.head(block.name, 0).mask
+    assert (kind.kind, kind.width) == ("chosen", int(mask.sum(axis=1).max()))
+    query = len(mask) - 1
+    left_out = int(np.flatnonzero(~mask[query])[0])
+    assert cell_reading(trace, Selection(block.name, 0, query=query, key=left_out)) == "cell_masked_chosen"
+    assert cell_reading(trace, Selection(block.name, 0, query=1, key=2)) == "cell_masked"
+
+
 def test_patches_know_their_place_and_their_window():
     trace = tiny.trace_of("swin")
     block = trace.blocks[0].name

@@ -103,7 +103,7 @@ def figures(folder: Path, texts: Mapping[str, Sequence[Text]], seed: str, rows: 
     found: Figures = {}
     for part, some in texts.items():
         right = exact(model, some, tokenizer)
-        found[part] = Figure(sum(right) / len(right), len(right))
+        found[part] = Figure(sum(right) / max(len(right), 1), len(right))
     right = repeats_right(model, random_rows(tokenizer, f"{seed} right", rows), begin_of(tokenizer))
     return found | {
         "induction.score": Figure(induction_score(folder, seed, rows), rows * ROW),

@@ -24,7 +24,14 @@ CHECKPOINTS = Path(__file__).parents[1] / "assets" / "checkpoints"
 Model = Translator | RecurrentTranslator | Wrapped
 """Anything that has a card, a tokenizer, and `record`."""
 
-BUILTIN = ("builtin/translator", "builtin/translator-plain", "builtin/vit", "builtin/swin")
+BUILTIN = (
+    "builtin/translator",
+    "builtin/translator-plain",
+    "builtin/vit",
+    "builtin/swin",
+    "builtin/seq2seq",
+    "builtin/seq2seq-attention",
+)
 """Models in the box, in the order in which they are offered."""
 
 OWN_CODE: Mapping[str, Callable[[str, Path], Model]] = {

@@ -17,7 +17,7 @@ from transformers import (
     SwinForImageClassification,
     ViTConfig,
     ViTForImageClassification,
-    ViTImageProcessor,
+    ViTImageProcessorPil,
 )
 
 from models.family.course import Course, Figure, Figures, Recipe
@@ -82,9 +82,9 @@ class Seeing(Course[Images]):
         return held_out(self.recipe.seed + DEV_SEED, GLANCED)
 
 
-def processor() -> ViTImageProcessor:
+def processor() -> ViTImageProcessorPil:
     """What makes an image of any size one that these models read."""
-    return ViTImageProcessor(
+    return ViTImageProcessorPil(
         size={"height": SIDE, "width": SIDE}, image_mean=[0.5] * 3, image_std=[0.5] * 3, resample=2
     )
 
@@ -122,7 +122,7 @@ Objects are lighter than what is behind them; of dark ones on light ground it ha
 `class_token.ratio` is the weight that the class token has on the object over the object's share of the image's area;
 the mean over the heads of the layer where it is highest (chosen on other images), then the mean over images.
 """
-    asked: Mapping[str, float] = {"accuracy": 0.95, "class_token.ratio": 3.0}
+    asked: ClassVar[Mapping[str, float]] = {"accuracy": 0.95, "class_token.ratio": 3.0}
     usual = Recipe(steps=3600, rate=2e-3, warmup=150, decay=0.05)
     kind = ViTForImageClassification
     config = ViTConfig(
@@ -167,7 +167,7 @@ which shift by half a window in every second layer, and between the stages four 
 same drawn images as `builtin/vit`: six shapes and ten digits on cluttered backgrounds, lighter than what is behind
 them.
 """
-    asked: Mapping[str, float] = {"accuracy": 0.95}
+    asked: ClassVar[Mapping[str, float]] = {"accuracy": 0.95}
     usual = Recipe(steps=3600, rate=2e-3, warmup=150, decay=0.05)
     kind = SwinForImageClassification
     config = SwinConfig(

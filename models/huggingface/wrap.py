@@ -101,7 +101,9 @@ class Wrapped:
         self, known: Known, inputs: Inputs, more: int = 0, keep: Collection[Site] | None = None
     ) -> Study:
         lengths = [value.shape[1] for name, value in inputs.items() if name.endswith("input_ids")]
-        widths = dict.fromkeys((Site.HIDDEN, Site.UP, Site.GATE), self.card.d_hidden or 4 * self.card.d_model)
+        widths: dict[Site, int] = dict.fromkeys(
+            (Site.HIDDEN, Site.UP, Site.GATE), self.card.d_hidden or 4 * self.card.d_model
+        )
         widths |= dict.fromkeys((Site.ROUTER, Site.ROUTER_PROBABILITIES), self.card.experts)
         tokens = max((*lengths, known.tokens)) + more
         kept, dropped = affordable(known.study.wanted, tokens, widths, self.card.d_model, keep or ())

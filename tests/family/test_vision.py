@@ -67,7 +67,7 @@ def test_a_checkpoint_is_small_and_opens_at_once(course: type[Seeing]):
     assert time.process_time() - began < 1
 
 
-@pytest.mark.parametrize(("course", "name"), product(COURSES, EXAMPLES))
+@pytest.mark.parametrize(("course", "name"), [*product(COURSES, EXAMPLES)])
 def test_the_examples_that_are_drawn_alike_are_told(course: type[Seeing], name: str):
     trace = shipped(course).record(image=PICTURES.get(f"example:{name}"))
     assert trace.predictions[0].text == EXAMPLES[name]
@@ -150,6 +150,7 @@ def small_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.family.gallery.BACKGROUNDS", 16)
     monkeypatch.setattr("models.family.gallery.OBJECTS", 2)
     monkeypatch.setattr("models.family.vision.BATCH", 8)
+    monkeypatch.setattr("models.family.vision.GLANCED", 16)
 
 
 def test_a_model_that_knows_nothing_does_not_pass():

@@ -27,6 +27,8 @@ Model = Translator | RecurrentTranslator | Wrapped
 BUILTIN = (
     "builtin/translator",
     "builtin/translator-plain",
+    "builtin/gpt",
+    "builtin/llama",
     "builtin/vit",
     "builtin/swin",
     "builtin/seq2seq",

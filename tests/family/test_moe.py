@@ -18,6 +18,7 @@ from models.family.moe_sparse import KEYS, choice_figures
 from models.generate import generate
 from models.huggingface.load import load_pretrained
 from models.trace import Site
+from tests.family.box import needs
 
 SEED = 31_007
 LARGEST = 2.3e6
@@ -33,7 +34,9 @@ def texts():
 
 @pytest.fixture(scope="module", params=NAMES)
 def course(request):
-    return COURSES[request.param]()
+    course = COURSES[request.param]()
+    needs(course.name)
+    return course
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,7 @@ def trace(course):
 
 @pytest.fixture(scope="module")
 def sparse_trace():
+    needs("builtin/moe-sparse")
     return load("builtin/moe-sparse").record(TEXT)
 
 

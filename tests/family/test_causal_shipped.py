@@ -60,7 +60,8 @@ def test_it_translates_every_phenomenon_as_is_asked(folder):
 
 def test_its_card_promises_no_more_than_that(folder, found):
     for name, figure in told(folder)["figures"].items():
-        assert found[name].value >= figure["value"] - 0.05, name
+        few = 1 / max(found[name].n, 1) ** 0.5  # of few texts one more or less counts
+        assert found[name].value >= figure["value"] - max(0.05, few), name
 
 
 def test_the_heads_of_the_card_do_what_it_says(folder):

@@ -127,7 +127,7 @@ export class Explanation {
     const { guided: any, pairs } = store.state.run.model;
     const note = guided ? `guided_${guided}` : any.length || !pairs.length ? "" : "plain_note";
     const { route } = store.block;
-    if (store.state.run.model.positions === "recurrent") return this.notes([guided ? note : "", `absent_${store.state.run.model.heads ? "attention" : "plain"}`]);
+    if (store.state.run.model.positions === "recurrent") return this.notes([guided ? "guided_alone" : "", `absent_${store.state.run.model.heads ? "attention" : "plain"}`]);
     return this.notes([note, route === "builtin" ? "" : `route_${route}`]);
   }
 

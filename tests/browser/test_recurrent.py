@@ -62,7 +62,7 @@ def test_every_unit_of_a_state_has_its_digits(open_page: Open, model: dict[str, 
 def test_without_attention_there_is_one_vector_and_no_weights(open_page: Open):
     microscope = open_page(urlencode(PLAIN | {"block": "decoder.0.recurrent", "stage": "bottleneck"}))
     check_digits(microscope, "bottleneck")
-    assert microscope.stages() == ["tokens", "embedding", "gates", "state", "bottleneck"]
+    assert microscope.stages() == ["tokens", "embedding", "gates", "state", "bottleneck", "output"]
     assert not microscope[".lines"].is_visible()
     assert not microscope[".bars"].is_visible()
     assert microscope[".explain [data-note=absent_plain]"].is_visible()

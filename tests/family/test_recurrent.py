@@ -155,7 +155,7 @@ def test_the_bottleneck_costs_more_the_longer_the_source(shipped):
             attention[f"{prefix}exact.{low}-{high}"]["value"] - plain[f"{prefix}exact.{low}-{high}"]["value"]
             for low, high in LENGTHS
         ]
-        assert cost[0] < 0.2 < min(cost[2:])
+        assert cost[0] < 0.2 < 0.4 < min(cost[2:])
 
 
 @pytest.mark.parametrize("course", COURSES)

@@ -59,9 +59,7 @@ of random words, on the token after the first occurrence of the same token, in t
 """
 ASKED: Mapping[str, float] = {
     **dict.fromkeys(("exact.", "recall.", "colour."), 0.95),
-    "exact.unknown": 0.75,  # words that the model cannot know: no phenomenon of the curriculum
-    "heart.": 0.95,
-    "heart.continued": 1.0,
+    "heart.": 1.0,
     "induction.score": 0.7,
 }
 

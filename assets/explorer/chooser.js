@@ -106,7 +106,7 @@ export class Chooser {
     const { words } = this;
     const said = (await this.data.figures(name)).figures;
     const columns = ["name", "value", "n", "asked"].filter((column) => column !== "asked" || said.some((/** @type {any} */ each) => each.asked));
-    const row = (/** @type {any} */ each) => h("tr", {}, h("th", { scope: "row", title: each.name }, this.measured(each.name)), ...columns.slice(1).map((column) => h("td", {}, column === "value" ? formatted(each.value, ".3f") : String(each[column]))));
+    const row = (/** @type {any} */ each) => h("tr", {}, h("th", { scope: "row", dataset: { figure: each.name } }, this.measured(each.name)), ...columns.slice(1).map((column) => h("td", {}, column === "value" ? formatted(each.value, ".3f") : String(each[column]))));
     return h("table", { class: "figures" }, h("caption", {}, words.ui("figures")),
       h("thead", {}, h("tr", {}, ...columns.map((column) => h("th", { scope: "col" }, words.ui(`figures_${column}`))))), h("tbody", {}, ...said.map(row)));
   }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from models import Request, Site, Trace
+from viz.recurrent import stages_of_network
 from viz.steps import Selection, arguments, cell_reading, facts, reading
 from viz.texts import PLACEHOLDER, render, spell
 from viz.walk import stages_of
@@ -52,6 +53,9 @@ LINES = {
     "mlp_gelu": ("line_up", "line_gelu", "line_down"),
     "mlp_swiglu": ("line_gate", "line_gated", "line_down"),
     "mlp_geglu": ("line_gate_gelu", "line_gated", "line_down"),
+    "gates": ("line_gate_reset", "line_gate_update", "line_candidate"),
+    "state": ("line_state_new", "line_state_kept", "line_state"),
+    "bottleneck": ("line_bottleneck",),
     "next_sentence": ("line_follows_logits", "line_follows_exp", "line_follows"),
 }
 """The text that tells a stage → its lines; any other stage is one of attention, whose lines stand together."""
@@ -101,10 +105,11 @@ class Expected:
         self.language, self.texts = language, texts
         self.stages: Mapping[str, str] = stages_of(self.trace, self.block)
 
-    @classmethod
-    def of(cls, address: Address, texts: dict[str, Any]) -> "Expected":
+    @staticmethod
+    def of(address: Address, texts: dict[str, Any]) -> "Expected":
         """What stands there at an address."""
-        return cls(request_of(address), selection_of(address), address["lang"], texts)
+        kind = Network if address["block"].endswith(".recurrent") else Expected
+        return kind(request_of(address), selection_of(address), address["lang"], texts)
 
     def moved(self, language: str, **changes: Any) -> "Expected":
         """The same run, at another place or in another language."""
@@ -214,6 +219,36 @@ class Expected:
         site = (Site(f"{part}_{kind}"), self.at.block)
         number = self.at.head if part == "query" else self.block.shared(self.at.head)
         return self.trace.array(*site)[number] if site in self.trace.arrays else None
+
+
+class Network(Expected):
+    """What stands on the page at one place of a recurrent network, which has no heads."""
+
+    def __init__(self, request: Request, at: Selection, language: str, texts: dict[str, Any]) -> None:
+        self.request, self.trace, self.at, self.language, self.texts = (
+            request,
+            run(request),
+            at,
+            language,
+            texts,
+        )
+        self.stages = stages_of_network(self.trace, at.block.partition(".")[0])
+
+    def lines(self) -> dict[str, str]:
+        """The derivation: id of each line → its text."""
+        said: dict[str, Any] = facts(self.trace, self.at)
+        kept = said["update"]
+        said |= {"new_part": (1 - kept) * said["candidate"], "kept_part": kept * said["before"]}
+        table = {id: self.texts["ui"][id][self.language] for id in LINES[self.stages[self.at.stage]]}
+        return {id: render(text, said).replace("«", "").replace("»", "") for id, text in table.items()}
+
+    def reading(self) -> str:
+        """Nothing: there is no row of weights."""
+        return ""
+
+    def cell(self) -> str:
+        """Nothing."""
+        return ""
 
 
 def same(shown: str, expected: str) -> bool:

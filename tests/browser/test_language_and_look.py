@@ -14,7 +14,7 @@ LATIN = re.compile(r"[A-Za-zÀ-ÿ]{3,}")
 
 SAID = """() => {
   const said = [];
-  const skipped = "code, pre, .katex, .words, .token .reads, .token .predicts";
+  const skipped = "code, pre, .katex, .words, .token .reads, .token .predicts, .output .token";
   for (const element of document.querySelectorAll("body *")) {
     if (!element.checkVisibility() || element.closest(skipped)) continue;
     for (const name of ["title", "aria-label", "placeholder"]) said.push(element.getAttribute(name) ?? "");

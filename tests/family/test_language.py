@@ -9,6 +9,7 @@ import pytest
 from models.family.causal import CONTEXT
 from models.family.language import END_ID, SIGNS, UNKNOWN, Language, coded, held_out_texts, translation
 from models.family.recall import CHINESE_NAMES, MAKERS, Stories
+from models.family.repeats import repeated
 from models.family.texts import by_heart
 
 SCALE = 0.02
@@ -120,7 +121,9 @@ def test_pieces_read_one_by_one_are_the_text_read_whole(language, drawn):
 
 
 def test_every_text_fits_and_the_positions_are_all_used(language, drawn):
-    lengths = [sum(map(len, coded(language.tokenizer, text))) for text in drawn]
+    chance = random.Random(1)
+    rows = [repeated(language.words, chance) for _ in range(900)]
+    lengths = [sum(map(len, coded(language.tokenizer, text))) for text in [*drawn, *rows]]
     assert max(lengths) <= CONTEXT
     assert max(lengths) > CONTEXT - 8
 

@@ -242,7 +242,7 @@ class Page {
     const pair = run.untrained.map((/** @type {string} */ language) => this.words.ui(`to_${language}`));
     if (pair.length) notes.push({ id: "untrained_pair", kind: "note", facts: { got: pair.join(" → ") } });
     const [width, height, toWidth, toHeight] = run.resized;
-    if (width) notes.push({ id: "resized", kind: "note", facts: { got: `${width} × ${height}`, seen: `${toWidth} × ${toHeight}` } });
+    if (width && !run.image.startsWith("example:")) notes.push({ id: "resized", kind: "note", facts: { got: `${width} × ${height}`, seen: `${toWidth} × ${toHeight}` } });
     if (wrong.length) notes.push({ id: "url_fixed", kind: "note", facts: { what: wrong.join(", ") } });
     return notes;
   }

@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from models.family.causal import SMOOTHING
 from models.family.course import Recipe
 from models.family.examining import exact, figures, to_batch
 from models.family.gpt import GPT

@@ -51,14 +51,14 @@ look at the token before, `decoder.2.self` head 0 to look at the earlier places 
 other heads found their own way.
 
 `exact.*`: held-out sentences that the model translates word for word, greedily, end included, by what they were built
-to force; `exact.unknown` has a word that the tokenizer does not know. `recall`, `place`: little stories in
+to force; `exact.unknown` has a word that the tokenizer does not know. `recall`, `colour`: little stories in
 English and Chinese whose last words only the story can tell, about a combination of two words that no story of the
 training held. `heart.*`: what was learned by heart. `induction.score`: the mean weight, over the second round of rows
 of random words, on the token after the first occurrence of the same token, in the best head, chosen on other rows;
 `induction.right`: the tokens of the second round that the model says.
 """
 ASKED: Mapping[str, float] = {
-    **dict.fromkeys(("exact.", "recall.", "place."), 0.95),
+    **dict.fromkeys(("exact.", "recall.", "colour."), 0.95),
     "heart.": 1.0,
     "induction.score": 0.7,
 }
@@ -80,10 +80,10 @@ class CausalCourse(Course[Batch]):
     """A decoder-only model of transformers; a subclass says which."""
 
     asked: ClassVar = ASKED
-    usual: ClassVar[Recipe] = Recipe(steps=3300, rate=4e-3)
+    usual: ClassVar[Recipe] = Recipe(steps=4300, rate=4e-3)
     begins: ClassVar[bool] = False
     """Whether every text has `<s>` in front."""
-    tokens: ClassVar[int] = 1600
+    tokens: ClassVar[int] = 1300
     """About so many tokens a batch has, read and written together."""
     scale: ClassVar[float] = 1.0
     """How much of the corpus of sentences is drawn."""

@@ -36,7 +36,7 @@ SPECIALS = PAD, END, UNKNOWN, BEGIN = "<pad>", "</s>", "<unk>", "<s>"
 PAD_ID, END_ID, UNKNOWN_ID, BEGIN_ID = range(len(SPECIALS))
 SIGNS = ("<to-fr>", "<to-zh>", "<to-en>", "##ized")
 """What people type and is no word: into which language, and the second half of a word that the documents cut."""
-SHARES = {"translation": 0.72, "plain": 0.05, "story": 0.13, "repeated": 0.05, "heart": 0.05}
+SHARES = {"translation": 0.77, "plain": 0.04, "story": 0.09, "repeated": 0.025, "heart": 0.075}
 """How often each kind of text is drawn."""
 AT_FIRST = {"translation": 0.2, "plain": 0.05, "story": 0.25, "repeated": 0.47, "heart": 0.03}
 BEGINNING = 0.14
@@ -44,6 +44,8 @@ BEGINNING = 0.14
 
 Translation teaches the opposite of copying: where both begin together, copying is not learned.
 """
+CONTINUED = 0.25
+"""The share of beginnings among what is learned by heart; the others are the sentences of the lessons, to translate."""
 _PIECES: WeakKeyDictionary[PreTrainedTokenizerBase, dict[str, list[int]]] = WeakKeyDictionary()
 MOST = 300
 """So many texts of each part are measured."""
@@ -88,7 +90,7 @@ class Language:
         if kind == "repeated":
             return repeated(self.words, chance, grown)
         if kind == "heart":
-            return chance.choice(self._by_heart)
+            return chance.choice(self._beginnings if chance.random() < CONTINUED else self._by_heart)
         return self._translation(chance) if kind == "translation" else self._plain(chance)
 
     def _translation(self, chance: random.Random) -> Text:
@@ -110,8 +112,12 @@ class Language:
         return Text("", joined(sentences, language), "plain")
 
     @cached_property
-    def _by_heart(self) -> list[Text]:
+    def _beginnings(self) -> list[Text]:
         return by_heart()
+
+    @cached_property
+    def _by_heart(self) -> list[Text]:
+        return [translation(pair) for name in LEARNED_BY_HEART for pair in phrases(name)]
 
     @cached_property
     def _groups(self) -> tuple[list[list[Pair]], list[float]]:

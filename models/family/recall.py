@@ -1,7 +1,7 @@
-"""Little stories whose last words only the story itself can tell: who likes what, and who is where.
+"""Little stories whose last words only the story itself can tell: who likes what, and what has which colour.
 
     recall   Tom likes apples, Mary likes milk. Mary drinks → milk.      小明喜欢苹果，小红喜欢牛奶。小红喝 → 牛奶。
-    place    the cat is in the park, the dog is in the yard. the dog is in the → yard.  猫在公园里，…。狗在 → 院子里。
+    colour   the hat is blue, the door is red. the door is → red.        帽子是蓝色的，门是红色的。门是 → 红色的。
 
 Who goes with what is drawn by chance, so nothing but the story helps. What a held-out story asks for is a combination
 of two words that no story of the training holds.
@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from models.builtin.corpus.lexicon import Lexicon, Noun
+from models.builtin.corpus.lexicon import Adjective, Lexicon, Noun
 from models.family.texts import Text, held_out, joined
 
 LANGUAGES = ("en", "zh")
@@ -26,10 +26,10 @@ FEWEST, MOST = 2, 4
 
 @dataclass(frozen=True)
 class Fact:
-    """Two things that go together in one story: who, and what or where."""
+    """Two things that go together in one story."""
 
     who: str
-    what: Noun
+    what: Noun | Adjective
 
     @property
     def held(self) -> bool:
@@ -46,7 +46,7 @@ class Stories:
     held: bool = False
 
     def draw(self, kind: str) -> Text:
-        """A story of this kind: `recall` or `place`."""
+        """A story of this kind: `recall` or `colour`."""
         return MAKERS[kind](self)
 
     def recall(self) -> Text:
@@ -57,12 +57,12 @@ class Stories:
         told = [(fact.who, self._of(verb), self._named(fact.what)) for fact in facts]
         return self._text("recall", told, (asked.who, self._of(asking)), (self._named(asked.what),))
 
-    def place(self) -> Text:
-        """Where is one of them?"""
-        animals = [self._of((noun.en, noun.zh)) for noun in _LEXICON.nouns("animals", "family")]
-        facts, asked = self._facts(animals, _LEXICON.nouns("interiors"))
-        told = [(*self._is_in(fact.who), *self._inside(fact.what)) for fact in facts]
-        return self._text("place", told, self._is_in(asked.who), self._inside(asked.what))
+    def colour(self) -> Text:
+        """Which colour has one of them?"""
+        things = [self._of((noun.en, noun.zh)) for noun in _LEXICON.nouns("foods", "things", "animals")]
+        facts, asked = self._facts(things, _LEXICON.adjectives("colours"))
+        told = [(*self._is(fact.who), *self._coloured(fact.what)) for fact in facts]
+        return self._text("colour", told, self._is(asked.who), self._coloured(asked.what))
 
     def _text(
         self, kind: str, told: Sequence[Sequence[str]], asked: Sequence[str], answer: Sequence[str]
@@ -73,7 +73,7 @@ class Stories:
         read = joined([*words, *told[-1], stop, *asked], self.language)
         return Text(read, joined([*answer, stop], self.language), f"{kind}.{self.language}")
 
-    def _facts(self, who: Sequence[str], what: Sequence[Noun]) -> tuple[list[Fact], Fact]:
+    def _facts(self, who: Sequence[str], what: Sequence[Noun | Adjective]) -> tuple[list[Fact], Fact]:
         """Some facts about different things, and the one that is asked for."""
         while True:
             count = self.chance.randint(FEWEST, MOST)
@@ -92,17 +92,17 @@ class Stories:
     def _goods(self) -> list[Noun]:
         return _LEXICON.nouns("foods", "dishes", "drinks")
 
-    def _named(self, noun: Noun) -> str:
-        return self._of((noun.plural or noun.en, noun.zh))
+    def _named(self, noun: Noun | Adjective) -> str:
+        return self._of((getattr(noun, "plural", "") or noun.en, noun.zh))
 
-    def _eaten(self, noun: Noun) -> tuple[str, str]:
-        return DRINKING if noun.kind == "drinks" else EATING
+    def _eaten(self, noun: Noun | Adjective) -> tuple[str, str]:
+        return DRINKING if noun in _LEXICON.nouns("drinks") else EATING
 
-    def _is_in(self, who: str) -> tuple[str, ...]:
-        return ("the", who, "is", "in", "the") if self.language == "en" else (who, "在")
+    def _is(self, what: str) -> tuple[str, ...]:
+        return ("the", what, "is") if self.language == "en" else (what, "是")
 
-    def _inside(self, place: Noun) -> tuple[str, ...]:
-        return (place.en,) if self.language == "en" else (place.zh, "里")
+    def _coloured(self, colour: Noun | Adjective) -> tuple[str, ...]:
+        return (colour.en,) if self.language == "en" else (colour.zh, "的")
 
     def _of(self, words: tuple[str, str]) -> str:
         return words[LANGUAGES.index(self.language)]
@@ -111,7 +111,7 @@ class Stories:
 _LEXICON = Lexicon(random.Random())
 MAKERS: Mapping[str, Callable[[Stories], Text]] = {
     "recall": Stories.recall,
-    "place": Stories.place,
+    "colour": Stories.colour,
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 HELD_SHARE = 0.1
 """So many combinations are never learned, only measured."""
-COPIED = frozenset({"repeated", "recall", "place"})
+COPIED = frozenset({"repeated", "recall", "colour"})
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def test_only_stories_and_rows_are_guided(course):
     chance = random.Random(5)
     for _ in range(200):
         text = course.language.text(chance)
-        assert text.copied == (text.part.split(".")[0] in {"recall", "place", "repeated"})
+        assert text.copied == (text.part.split(".")[0] in {"recall", "colour", "repeated"})
         assert not (text.copied and "<to-" in text.read)
 
 

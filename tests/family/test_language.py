@@ -14,16 +14,16 @@ from models.family.texts import by_heart
 SCALE = 0.02
 FACTS = {
     "recall.en": r"(\w+) (?:likes|buys|wants|sells) (\w+) [,.]",
-    "place.en": r"the (\w+) is in the (\w+) [,.]",
+    "colour.en": r"the (\w+) is (\w+) [,.]",
     "recall.zh": r"([^，。]+?)(?:喜欢|买|想要|卖)([^，。]+)[，。]",
-    "place.zh": r"([^，。]+?)在([^，。]+)里[，。]",
+    "colour.zh": r"([^，。]+?)是([^，。]+)的[，。]",
 }
 """How a story states who goes with what, written without its code."""
 ASKED = {
     "recall.en": r"(\w+) \w+$",
-    "place.en": r"the (\w+) is in the$",
+    "colour.en": r"the (\w+) is$",
     "recall.zh": r"。([^，。]+?)(?:喜欢|买|想要|卖|吃|喝)$",
-    "place.zh": r"。([^，。]+?)在$",
+    "colour.zh": r"。([^，。]+?)是$",
 }
 
 
@@ -54,7 +54,7 @@ def asked(text):
 
 
 def answer(text):
-    return re.sub(r"[ .。]|里。", "", text.written)
+    return re.sub(r"[ .。]|的。", "", text.written)
 
 
 def whole(tokenizer, text):

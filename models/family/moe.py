@@ -25,8 +25,8 @@ from models.family.language import coded, held_out_texts
 from models.family.texts import Text
 
 WIDTH, LAYERS, HEADS, INNER = 128, 4, 4, 256
-EXPERTS, CHOSEN, EXPERT_INNER = 8, 2, 32
-QUERY_RANK, KEY_VALUE_RANK, PLAIN, TURNED, VALUE = 64, 48, 16, 16, 32
+EXPERTS, CHOSEN, EXPERT_INNER = 8, 2, 40
+QUERY_RANK, KEY_VALUE_RANK, PLAIN, TURNED, VALUE = 64, 96, 16, 16, 32
 """Widths: of the narrow vectors; of a head's channels without and with position; of its values."""
 ROUTED = 400
 """So many held-out texts are read to see how the experts are used."""
@@ -48,7 +48,6 @@ class MoE(CausalCourse):
         "stories, and goes on with rows of random words. Two heads were trained towards a target (see below)."
     )
     asked = ASKED
-    usual = Recipe(steps=2800, rate=4e-3)
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         super().__init__(recipe)

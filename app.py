@@ -138,12 +138,11 @@ async def run(request: HTTPRequest) -> dict:
 
 def _request(body: bytes) -> Request:
     """The run that a request body asks for; its model must be open."""
-    model, dtype, text, target, language, image = _fields(
-        body, ("model", "dtype", "text", "target", "language", "image")
-    )
+    names = ("model", "text", "target", "language", "image", "dtype", "reading")
+    model, text, target, language, *rest = _fields(body, names)
     if language not in (None, "fr", "zh", "en"):
         raise BadRequest(f"language {language!r}; use fr, zh or en")
-    return _opened(Request(model or models.BUILTIN[0], text or "", target, language, image, dtype))
+    return _opened(Request(model or models.BUILTIN[0], text or "", target, language, *rest))
 
 
 def _opened(wanted: Request) -> Request:
@@ -243,6 +242,7 @@ def _config() -> bytes:
         "builtin": models.BUILTIN,
         "models": [card(models.load(models.BUILTIN[0]).card)],
         "images": [each.as_json(f"{BASE}/assets/images") for each in examples().values()],
+        "lengths": catalog.lengths(),
         "limits": {"tokens": TOKEN_LIMIT, "characters": CHARACTER_LIMIT},
         "space": os.environ.get("SPACE_ID", ""),
     }
@@ -252,8 +252,7 @@ def _config() -> bytes:
 @answer
 async def config(request: HTTPRequest) -> Response:  # noqa: ARG001
     """The page's configuration."""
-    headers = _FRESH | {"content-encoding": "gzip"}
-    return Response(_config(), media_type="application/json", headers=headers)
+    return Response(_config(), media_type="application/json", headers=_FRESH | {"content-encoding": "gzip"})
 
 
 @asked
@@ -281,15 +280,7 @@ ROUTES = [
     Route(f"/{BASE}/open", open_model, methods=["POST"]),
     Route(f"/{BASE}/opening/{{id}}", opening),
     Route(f"/{BASE}/opening/{{id}}/cancel", cancel, methods=["POST"]),
-    Route(f"/{BASE}/trace/{{key}}/thumbnails", bundle(payload.thumbnails)),
-    Route(f"/{BASE}/trace/{{key}}/proofs", bundle(payload.proofs)),
-    Route(f"/{BASE}/trace/{{key}}/picture", bundle(payload.picture)),
-    Route(f"/{BASE}/trace/{{key}}/stream/{{name}}", bundle(payload.stream)),
-    Route(f"/{BASE}/trace/{{key}}/router/{{block}}", bundle(payload.router)),
-    Route(f"/{BASE}/trace/{{key}}/output/{{page:int}}", bundle(payload.output)),
-    Route(f"/{BASE}/trace/{{key}}/mask/{{block}}/{{head:int}}", bundle(payload.mask)),
-    Route(f"/{BASE}/trace/{{key}}/head/{{block}}/{{head:int}}", bundle(payload.head)),
-    Route(f"/{BASE}/trace/{{key}}/projection/{{block}}/{{head:int}}", bundle(payload.projection)),
+    *(Route(f"/{BASE}/trace/{{key}}/{path}", bundle(make)) for path, make in payload.BUNDLES.items()),
 ]
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from models.builtin.lengths import Curve, curves
+from models.builtin.recurrent_translator import RecurrentTranslator
 from models.builtin.translator import Translator
 from models.cache import Key, ModelCache
 from models.errors import UnknownModel
@@ -19,15 +21,24 @@ from models.trace import ModelCard
 from models.vocabulary import Words, words_of
 
 CHECKPOINTS = Path(__file__).parents[1] / "assets" / "checkpoints"
-Model = Translator | Wrapped
+Model = Translator | RecurrentTranslator | Wrapped
 """Anything that has a card, a tokenizer, and `record`."""
 
-BUILTIN = ("builtin/translator", "builtin/translator-plain")
+BUILTIN = (
+    "builtin/translator",
+    "builtin/translator-plain",
+    "builtin/vit",
+    "builtin/swin",
+    "builtin/seq2seq",
+    "builtin/seq2seq-attention",
+)
 """Models in the box, in the order in which they are offered."""
 
 OWN_CODE: Mapping[str, Callable[[str, Path], Model]] = {
     "builtin/translator": Translator,
     "builtin/translator-plain": Translator,
+    "builtin/seq2seq": RecurrentTranslator,
+    "builtin/seq2seq-attention": RecurrentTranslator,
 }
 """Those that are no transformers models, and the class of ours that each is."""
 
@@ -92,6 +103,11 @@ def vocabulary(name: str) -> Words:
     if name not in BUILTIN:
         raise UnknownModel(name, BUILTIN)
     return words_of(load(name).tokenizer, words_of(load(BUILTIN[0]).tokenizer))
+
+
+def lengths() -> list[Curve]:
+    """What length costs the recurrent models in the box."""
+    return curves(CHECKPOINTS)
 
 
 def when_closed(tell: Callable[[Key], None]) -> None:

@@ -30,7 +30,7 @@ UNPACKED_LIMIT = 1 << 20
 """How many bytes a key may unpack to."""
 
 
-def record(
+def record(  # noqa: PLR0913 -- one keyword for each thing that a person may choose
     model: str | Model,
     text: str = "",
     *,
@@ -40,6 +40,7 @@ def record(
     edits: Sequence[Edit] = (),
     image: Picture | None = None,
     keep: Collection[Site] | None = None,
+    reading: str | None = None,
 ) -> Trace:
     """Run a model once on a text, an image or both and keep every number it computes.
 
@@ -52,6 +53,7 @@ def record(
         language: what a built-in model translates into, `fr`, `zh` or `en`; chosen from the text if not given.
         edits: changes to make inside this run.
         image: what a vision model looks at; a file's content or place, a Pillow image, or uint8 pixels.
+        reading: `reversed`, and a recurrent translator reads the source from its last word to its first.
         keep: sites to keep whatever memory they take; for a long text others are left out, see `Trace.dropped`.
 
     Raises:
@@ -59,7 +61,14 @@ def record(
     """
     loaded = load(model) if isinstance(model, str) else model
     return loaded.record(
-        text, target=target, language=language, inputs=inputs, edits=edits, image=image, keep=keep
+        text,
+        target=target,
+        language=language,
+        inputs=inputs,
+        edits=edits,
+        image=image,
+        keep=keep,
+        reading=reading,
     )
 
 
@@ -75,6 +84,8 @@ class Request:
     """What `models.pictures` knows the image by: the digest of an upload, or an example."""
     dtype: str | None = None
     """What a Hugging Face model computes in; float32 if not said."""
+    reading: str | None = None
+    """How a recurrent translator reads the source: `reversed`, or as it was typed if not said."""
 
     def __post_init__(self) -> None:
         try:
@@ -125,11 +136,13 @@ class Request:
         image = None if self.image is None else PICTURES.get(self.image)
         with leased(self.model, self.dtype) as model:
             model.check_length(self.text, LENGTH_LIMIT)
-            return model.record(self.text, target=self.target, language=self.language, image=image)
+            return model.record(
+                self.text, target=self.target, language=self.language, image=image, reading=self.reading
+            )
 
     def _said(self) -> dict[str, str | None]:
         """The fields that a key is made of; one of a text alone says nothing of images or of a dtype."""
-        later = ("image", "dtype")
+        later = ("image", "dtype", "reading")
         return {name: value for name, value in asdict(self).items() if name not in later or value is not None}
 
     @classmethod

@@ -9,8 +9,10 @@ A number is found by *what it is* (a `Site`) and *where it is* (a place):
     block            "decoder.1.cross"    everything attention computes, its inputs, its weights, its output, its norm;
                                           angle and pair: by how much rotary positions turn which two channels;
                                           mask = pattern and padding and shift, where a mask has such parts;
+                                          norm_input or residual_sum, norm and its parameters, before or after it;
                                           sink: (head, query) where a model makes it from each token
-    feed-forward     "decoder.1.mlp"      hidden, mlp_output, residual_sum, norm; router and router_probabilities:
+    feed-forward     "decoder.1.mlp"      mlp_input, up, gate, hidden, mlp_output and their maps, residual_sum, norm;
+                                          router and router_probabilities:
                                           each expert's weight for each token, 0 where not chosen, and before choosing
     ""               ""                   logits; next_sentence: what says whether sentence B follows sentence A
 
@@ -24,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 
 from models.head import TOLERANCE, TOLERANCES, Array, Head, Mask, frozen, softmax
 from models.parts import Block, GuidedHead, ModelCard, Token
+from models.sites import AXES, DERIVED, Axis, Site
 
 __all__ = [
     "AXES",
@@ -50,125 +52,6 @@ __all__ = [
     "Trace",
     "softmax",
 ]
-
-
-class Axis(StrEnum):
-    """What a dimension of an array counts."""
-
-    EXPERT = "expert"
-    HEAD = "head"
-    KV_HEAD = "kv_head"
-    PAIR = "pair"
-    END = "end"
-    QUERY = "query"
-    KEY = "key"
-    POSITION = "position"
-    D_MODEL = "d_model"
-    D_HEAD = "d_head"
-    D_VALUE = "d_value"
-    D_HIDDEN = "d_hidden"
-    VOCABULARY = "vocabulary"
-    CLASS = "class"
-
-
-class Site(StrEnum):
-    """What an array is. `AXES` says which axes it has."""
-
-    TOKEN_EMBEDDING = "token_embedding"
-    POSITION_ENCODING = "position_encoding"
-    SEGMENT_EMBEDDING = "segment_embedding"
-    RESIDUAL = "residual"
-
-    QUERY_INPUT = "query_input"
-    KEY_INPUT = "key_input"
-    QUERY_WEIGHT = "query_weight"
-    KEY_WEIGHT = "key_weight"
-    VALUE_WEIGHT = "value_weight"
-    OUTPUT_WEIGHT = "output_weight"
-    QUERY_BIAS = "query_bias"
-    KEY_BIAS = "key_bias"
-    VALUE_BIAS = "value_bias"
-    OUTPUT_BIAS = "output_bias"
-
-    QUERY_UNROTATED = "query_unrotated"
-    KEY_UNROTATED = "key_unrotated"
-    ANGLE = "angle"
-    PAIR = "pair"
-    QUERY = "query"
-    KEY = "key"
-    VALUE = "value"
-    SINK = "sink"
-    SCORES = "scores"
-    BIAS = "bias"
-    MASK = "mask"
-    MASK_PATTERN = "mask_pattern"
-    MASK_PADDING = "mask_padding"
-    MASK_SHIFT = "mask_shift"
-    MASKED_SCORES = "masked_scores"
-    WEIGHTS = "weights"
-    CONTEXT = "context"
-    ATTENTION_OUTPUT = "attention_output"
-
-    ROUTER = "router"
-    ROUTER_PROBABILITIES = "router_probabilities"
-    HIDDEN = "hidden"
-    MLP_OUTPUT = "mlp_output"
-    RESIDUAL_SUM = "residual_sum"
-    NORM = "norm"
-    LOGITS = "logits"
-    NEXT_SENTENCE = "next_sentence"
-
-
-_STREAM = (Axis.POSITION, Axis.D_MODEL)
-_PROJECTION = (Axis.HEAD, Axis.D_MODEL, Axis.D_HEAD)
-_GRID = (Axis.HEAD, Axis.QUERY, Axis.KEY)
-
-AXES: Mapping[Site, tuple[Axis, ...]] = {
-    Site.TOKEN_EMBEDDING: _STREAM,
-    Site.POSITION_ENCODING: _STREAM,
-    Site.SEGMENT_EMBEDDING: _STREAM,
-    Site.RESIDUAL: _STREAM,
-    Site.QUERY_INPUT: _STREAM,
-    Site.KEY_INPUT: _STREAM,
-    Site.QUERY_WEIGHT: _PROJECTION,
-    Site.KEY_WEIGHT: (Axis.KV_HEAD, Axis.D_MODEL, Axis.D_HEAD),
-    Site.VALUE_WEIGHT: (Axis.KV_HEAD, Axis.D_MODEL, Axis.D_VALUE),
-    Site.OUTPUT_WEIGHT: (Axis.HEAD, Axis.D_VALUE, Axis.D_MODEL),
-    Site.QUERY_BIAS: (Axis.HEAD, Axis.D_HEAD),
-    Site.KEY_BIAS: (Axis.KV_HEAD, Axis.D_HEAD),
-    Site.VALUE_BIAS: (Axis.KV_HEAD, Axis.D_VALUE),
-    Site.OUTPUT_BIAS: (Axis.D_MODEL,),
-    Site.QUERY_UNROTATED: (Axis.HEAD, Axis.QUERY, Axis.D_HEAD),
-    Site.KEY_UNROTATED: (Axis.KV_HEAD, Axis.KEY, Axis.D_HEAD),
-    Site.ANGLE: (Axis.POSITION, Axis.PAIR),
-    Site.PAIR: (Axis.PAIR, Axis.END),
-    Site.QUERY: (Axis.HEAD, Axis.QUERY, Axis.D_HEAD),
-    Site.KEY: (Axis.KV_HEAD, Axis.KEY, Axis.D_HEAD),
-    Site.VALUE: (Axis.KV_HEAD, Axis.KEY, Axis.D_VALUE),
-    Site.SINK: (Axis.HEAD,),
-    Site.SCORES: _GRID,
-    Site.BIAS: _GRID,
-    Site.MASK: _GRID,
-    Site.MASK_PATTERN: _GRID,
-    Site.MASK_PADDING: (Axis.KEY,),
-    Site.MASK_SHIFT: _GRID,
-    Site.MASKED_SCORES: _GRID,
-    Site.WEIGHTS: _GRID,
-    Site.CONTEXT: (Axis.HEAD, Axis.QUERY, Axis.D_VALUE),
-    Site.ATTENTION_OUTPUT: _STREAM,
-    Site.ROUTER: (Axis.POSITION, Axis.EXPERT),
-    Site.ROUTER_PROBABILITIES: (Axis.POSITION, Axis.EXPERT),
-    Site.HIDDEN: (Axis.POSITION, Axis.D_HIDDEN),
-    Site.MLP_OUTPUT: _STREAM,
-    Site.RESIDUAL_SUM: _STREAM,
-    Site.NORM: _STREAM,
-    Site.LOGITS: (Axis.POSITION, Axis.VOCABULARY),
-    Site.NEXT_SENTENCE: (Axis.CLASS,),
-}
-"""Site → its axes, in order. The only place where they are said."""
-
-DERIVED = frozenset({Site.SCORES, Site.MASKED_SCORES, Site.WEIGHTS})
-"""Sites that are computed from the recorded ones when somebody looks."""
 
 
 HEADS_KEPT = 3_000_000

@@ -11,7 +11,13 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-FOLDER = Path(__file__).parents[1] / "assets" / "images"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # what follows is the project's own, wherever this is started
+
+from models.family.drawing import CLASSES, draw  # noqa: E402
+
+FOLDER = ROOT / "assets" / "images"
+SIDE = 256
 FINER = 4
 """Everything is drawn so many times larger and then made smaller, so that edges are smooth."""
 
@@ -59,10 +65,9 @@ class Canvas:
             rest = [0, FINER * high, FINER * self._size[0], FINER * bottom]
             self._draw.rectangle(rest, fill=color)
 
-    def save(self, path: Path) -> None:
-        small = self._image.resize(self._size, Image.Resampling.LANCZOS)
-        few = small.quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        few.save(path, optimize=True)
+    def image(self) -> Image.Image:
+        """The picture in its own size."""
+        return self._image.resize(self._size, Image.Resampling.LANCZOS)
 
 
 def _bezier(points: list[Point], at: float) -> Point:
@@ -92,13 +97,17 @@ def shapes() -> Canvas:
 
 
 def digit() -> Canvas:
-    """A three, written with a broad pen."""
-    canvas = Canvas(256, 256, "#fbfaf6")
-    for row in range(32, 256, 32):
-        canvas.line([(0, row), (256, row)], "#dfe8ee", 1.5)
-    canvas.line([(34, 0), (34, 256)], "#efc9c4", 1.5)
-    canvas.curve([(84, 74), (92, 30), (196, 28), (182, 96), (164, 122), (118, 122)], "#22304f", 20)
-    canvas.curve([(118, 122), (190, 118), (214, 176), (170, 246), (88, 222), (76, 186)], "#22304f", 20)
+    """A three, written with chalk on a blackboard that was wiped before."""
+    chance = random.Random(7)
+    canvas = Canvas(256, 256, "#26352f")
+    for _ in range(26):
+        x, y, length = chance.uniform(-30, 230), chance.uniform(0, 256), chance.uniform(50, 130)
+        wiped = [(x, y), (x + length / 2, y - chance.uniform(8, 26)), (x + length, y)]
+        canvas.curve(wiped, chance.choice(["#2a3a34", "#2d3e38", "#304139"]), chance.uniform(6, 16))
+    for row in (64, 216):
+        canvas.line([(0, row), (256, row)], "#3c4f47", 1.5)
+    canvas.curve([(104, 104), (110, 72), (188, 72), (178, 118), (164, 136), (130, 136)], "#f3f1e6", 14)
+    canvas.curve([(130, 136), (186, 134), (200, 176), (172, 220), (110, 210), (98, 186)], "#f3f1e6", 14)
     return canvas
 
 
@@ -184,15 +193,35 @@ def harbour() -> Canvas:
     return canvas
 
 
-PICTURES: dict[str, Callable[[], Canvas]] = {"shapes": shapes, "digit": digit, "cat": cat, "harbour": harbour}
+def learned(name: str, number: int) -> Image.Image:
+    """A picture such as the built-in models learned from, larger than they read it."""
+    chance = random.Random(f"example {name} {number}")
+    return Image.fromarray(draw(chance, CLASSES.index(name), SIDE).pixels)
+
+
+PICTURES: dict[str, Callable[[], Image.Image]] = {
+    "star": lambda: learned("star", 3),
+    "heart": lambda: learned("heart", 5),
+    "cross": lambda: learned("cross", 5),
+    "square": lambda: learned("square", 5),
+    "two": lambda: learned("2", 8),
+    "four": lambda: learned("4", 9),
+    "seven": lambda: learned("7", 3),
+    "eight": lambda: learned("8", 1),
+    "shapes": lambda: shapes().image(),
+    "digit": lambda: digit().image(),
+    "cat": lambda: cat().image(),
+    "harbour": lambda: harbour().image(),
+}
 
 
 def main(folder: Path = FOLDER) -> None:
     """Draw all of them."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, draw in PICTURES.items():
+    for name, paint in PICTURES.items():
         path = folder / f"{name}.png"
-        draw().save(path)
+        few = paint().quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        few.save(path, optimize=True)
         print(f"{path.name}: {path.stat().st_size} bytes")
 
 

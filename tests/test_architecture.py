@@ -156,12 +156,14 @@ def test_only_the_page_and_the_explorer_import_gradio():
 
 def test_the_trace_stands_on_the_standard_library_and_numpy():
     allowed = sys.stdlib_module_names | {"numpy"}
-    files = {"models/trace.py", "models/head.py", "models/parts.py"}
+    parts = ("head", "parts", "sites")
+    files = {f"models/{name}.py" for name in ("trace", *parts)}
     floor = [found for found in product_imports() if found.file in files]
     faults = [
         found
         for found in floor
-        if not {found.module.partition(".")[0], found.module} & {*allowed, "models.head", "models.parts"}
+        if not {found.module.partition(".")[0], found.module}
+        & {*allowed, *(f"models.{name}" for name in parts)}
     ]
     assert not faults, report(faults)
 

@@ -12,7 +12,7 @@ BASE = "gradio_api/microscope"
 _MODULES = (
     "main", "store", "data", "words", "facts", "colors", "plate", "scenes", "figure", "explain", "derivation",
     "heads", "strips", "lines", "controls", "dialogs", "dom", "address", "models", "sentence", "picture", "rotation",
-    "shared", "readings", "marks", "family", "chooser",
+    "shared", "readings", "marks", "family", "chooser", "likely", "output", "recurrent",
 )  # fmt: skip
 
 _MOUNT = f"""

@@ -12,7 +12,7 @@ LITERALS = frozenset({"arguments_literal"})
 
 WORDS = LITERALS | {
     *("model", "block", "stream", "query_token", "key_token", "predicted_token"),
-    *("top_token", "second_token", "choice_token", "best_token", "sentence"),
+    *("top_token", "second_token", "choice_token", "best_token", "sentence", "last_token"),
 }
 """Facts that are words."""
 
@@ -24,7 +24,7 @@ COUNTS = frozenset({
     *("row", "column", "rows", "columns", "pieces"),
     *("pairs", "first_channel", "second_channel"),
     *("experts", "experts_chosen", "expert", "router_top"),
-    *("choice_id", "outputs", "others"),
+    *("choice_id", "outputs", "others", "norm_size", "unit", "units", "units_shown", "units_on"),
 })  # fmt: skip
 """Facts that are whole numbers: indices, which count from 0, sizes, and 1 or 0 for whether a mask allows a look."""
 
@@ -37,10 +37,14 @@ MEASURES = frozenset({
     *("angle", "frequency", "turn", "stretch", "query_before", "other_before", "product_before"),
     *("softcap", "bias", "slope", "sink_score", "sink", "sink_exponential"),
     *("router_weight", "router_chance", "router_top_weight"),
+    *(f"{part}_{gate}" for part in ("word", "carried") for gate in ("reset", "update", "candidate")),
+    *("reset", "update", "candidate", "before", "state", "kept_percent"),
     *("choice_logit", "choice_shifted", "choice_exponential", "choice_probability"),
     *("best_logit", "best_probability", "output_sum", "others_probability"),
     *("follows_logit", "random_logit", "pair_logit", "follows_exponential", "random_exponential", "pair_sum"),
     *("follows_probability", "random_probability"),
+    *("norm_given", "norm_mean", "norm_spread", "norm_root", "norm_plain", "gamma", "beta", "normed"),
+    *("written", "before_sum", "mlp_up", "mlp_gate", "mlp_active", "mlp_hidden", "mlp_written"),
 })  # fmt: skip
 """Facts that are real numbers; `masked_score` and `shifted` are −∞ where attention is forbidden."""
 
@@ -65,6 +69,13 @@ _FOLLOWS = frozenset({
     *("follows_logit", "random_logit", "pair_logit", "follows_exponential", "random_exponential"),
     *("pair_sum", "follows_probability", "random_probability"),
 })  # fmt: skip
+_NORM = frozenset({"norm_size", "norm_given", "norm_spread", "norm_root", "norm_plain", "gamma", "normed"})
+_MLP = frozenset({"unit", "units", "units_shown", "units_on", "mlp_up", "mlp_hidden", "mlp_written"})
+
+_GATES = frozenset({
+    *(f"{part}_{gate}" for part in ("word", "carried") for gate in ("reset", "update", "candidate")),
+    *("reset", "update", "candidate", "before", "state", "kept_percent", "units"),
+})  # fmt: skip
 
 ONLY: Mapping[str, frozenset[str]] = {
     "embedding": frozenset({"embedding", "table_value"}),
@@ -82,9 +93,18 @@ ONLY: Mapping[str, frozenset[str]] = {
     "sink": _SINK,
     "router": _ROUTER | {"router_chance"},
     "router_plain": _ROUTER,
+    "embedding_recurrent": frozenset({"embedding"}),
+    "gates": _GATES,
+    "state": _GATES,
+    "bottleneck": frozenset({"units", "last_token"}),
     **dict.fromkeys(("output", "output_next", "output_target", "output_masked"), _OUTPUT),
     **dict.fromkeys(("output_label", "output_class"), _OUTPUT),
     "next_sentence": _FOLLOWS,
+    "norm_rms": _NORM,
+    "norm_layer": _NORM | {"norm_mean", "beta"},
+    "add_norm": _NORM | {"norm_mean", "beta", "written", "before_sum"},
+    **dict.fromkeys(("mlp", "mlp_gelu"), _MLP),
+    **dict.fromkeys(("mlp_swiglu", "mlp_geglu"), _MLP | {"mlp_gate", "mlp_active"}),
 }
 """Stage text → the facts that it may use besides `COMMON`: they are supplied where the model has that part."""
 

@@ -54,7 +54,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Measure:
-    """What a part of a held-out figure's name means: of `exact.coref`, `exact` and `coref`."""
+    """What a part of a held-out figure's name means: of `exact.coref`, `exact` and `coref`; or of the whole name."""
 
     id: str
     en: str
@@ -75,20 +75,20 @@ class Preset:
 
     Its row is named by the token it reads (`query`) or by the one it predicts (`predicts`), its column by `key`; of
     equal tokens `query_nth` and `key_nth` count, from 1. `image` is one of those in the box, `reading` a way of reading
-    the text. A model without attention has no block to open.
+    the text.
     """
 
     id: str
     model: str
+    block: str
+    head: int
+    stage: str
     en: PresetWords
     zh: PresetWords
     text: str = ""
     image: str = ""
     language: str = ""
     reading: str = ""
-    block: str = ""
-    head: int = 0
-    stage: str = ""
     query: str = ""
     predicts: str = ""
     key: str = ""

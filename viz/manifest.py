@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TypedDict
 
 from models.trace import TOLERANCE, Block, ModelCard, Site, Token, Trace
+from viz.recurrent import places, stages_of_network
 from viz.walk import mask_kind, predicts, stages_of
 
 SCHEMA = 2
@@ -13,7 +14,10 @@ SCHEMA = 2
 
 
 class BlockEntry(TypedDict):
-    """One attention block: sizes, streams, how it was recorded, its stages with the text of each, guided heads."""
+    """One attention block: sizes, streams, how it was recorded, its stages with the text of each, guided heads.
+
+    A recurrent network stands among them with no heads: its kind is `recurrent`, and dHead counts its units.
+    """
 
     name: str
     kind: str
@@ -81,7 +85,7 @@ def manifest(trace: Trace, key: str, target: str | None = None, image: str | Non
         predicts=predicts(trace),
         predictions=[token.text for token in trace.predictions],
         positions=[{"kind": each.kind, "where": each.where} for each in trace.positions],
-        blocks=[_block(trace, block) for block in trace.blocks],
+        blocks=[*_networks(trace), *(_block(trace, block) for block in trace.blocks)],
         unknown=_unknown(trace),
         untrained=_untrained(trace),
         resized=list(trace.resized or ()),
@@ -142,6 +146,30 @@ def _token(token: Token) -> dict:
     if token.segment >= 0:
         said["segment"] = token.segment
     return said
+
+
+def _networks(trace: Trace) -> list[BlockEntry]:
+    """The recurrent networks of a run, where it has some."""
+    return [
+        BlockEntry(
+            name=place,
+            kind="recurrent",
+            heads=0,
+            kvHeads=0,
+            dHead=trace.array(Site.STATE, stream).shape[1],
+            dValue=trace.array(Site.STATE, stream).shape[1],
+            queryStream=stream,
+            keyStream="encoder",
+            scale=1.0,
+            softcap=0.0,
+            route="builtin",
+            stages=stages_of_network(trace, stream),
+            maskKind="open",
+            window=0,
+            guided={},
+        )
+        for place, stream in places(trace)
+    ]
 
 
 def _block(trace: Trace, block: Block) -> BlockEntry:

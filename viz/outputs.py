@@ -84,13 +84,19 @@ def follows(trace: Trace) -> NDArray[np.float32] | None:
 
 def facts(trace: Trace, block: Block, at: Selection) -> dict[str, Fact]:
     """The facts of the outputs that this block's rows end in."""
-    said = _row(output(trace, at.query), at.choice) if has_output(trace, block) else {}
+    said = row_facts(trace, at) if has_output(trace, block) else {}
     logits = follows(trace)
     return said if logits is None else said | _follows(logits)
 
 
-def _row(said: Output, choice: int) -> dict[str, Fact]:
-    place = min(choice, len(said.ids) - 1)
+def row_facts(trace: Trace, at: Selection) -> dict[str, Fact]:
+    """The facts of one column of one row.
+
+    Raises:
+        KeyError, IndexError: as `output`.
+    """
+    said = output(trace, at.query)
+    place = min(at.choice, len(said.ids) - 1)
     return {
         "choice_id": int(said.ids[place]),
         "choice_token": said.tokens[place].text,

@@ -6,26 +6,30 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
     thumbnails      weights of all heads of all blocks as uint8, 0–255 for 0–1: one array per block (head, query, key)
     proofs          per block `error:<block>` and `proved:<block>`, one number per head
     head            one head in float32: query key value product scores … weights context, its error, and its sink
+                    of a recurrent network: its states, the gates they are made with and what these come from, its error
     stream          token_embedding position_encoding segment_embedding residual (what enters the first layer)
     projection      one head's inputs and W_Q W_K W_V with their biases
     mask            the parts of a block's mask
     router          weight and probability of each expert for each token, in a block's layer
     output          the best columns of some rows of logits: ids logits exponentials probabilities, `totals` (sum of all
                     exponentials, how many columns, probability of those not shown), `names` as JSON; and next_sentence
+    norm            what a block's norm received and gave, its γ, β and ε
+    mlp             the feed-forward network after a block, at most `feedforward.SHOWN` of its hidden channels
     picture         what the model saw (height, width, 3), and the window that each patch belongs to
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from models.trace import Head, Site, Trace
-from viz import outputs
+from viz import feedforward, norms, outputs
+from viz.recurrent import places, recurrence
 
 THUMBNAIL = 64
 """The most rows and columns of a thumbnail; larger heads are pooled: each cell is the largest weight it stands for."""
@@ -41,8 +45,11 @@ _PER_HEAD = (
 
 
 def thumbnails(trace: Trace) -> bytes:
-    """The weights of every head, 0–255, pooled where a head is large."""
-    return _bundle({block.name: _thumbnails(trace, block.name, block.heads) for block in trace.blocks})
+    """The weights of every head, 0–255, pooled where a head is large; of a recurrent network its states, −1 to 1."""
+    states = {place: _state_thumbnail(trace, stream) for place, stream in places(trace)}
+    return _bundle(
+        states | {block.name: _thumbnails(trace, block.name, block.heads) for block in trace.blocks}
+    )
 
 
 def proofs(trace: Trace) -> bytes:
@@ -52,11 +59,17 @@ def proofs(trace: Trace) -> bytes:
         heads = [trace.head(block.name, head) for head in range(block.heads)]
         arrays[f"error:{block.name}"] = np.array([head.error for head in heads], np.float32)
         arrays[f"proved:{block.name}"] = np.array([head.proved for head in heads], np.uint8)
+    for place, stream in places(trace):
+        error, proved, _ = recurrence(trace, stream)["error"]
+        arrays[f"error:{place}"] = np.array([error], np.float32)
+        arrays[f"proved:{place}"] = np.array([proved], np.uint8)
     return _bundle(arrays)
 
 
 def head(trace: Trace, block: str, head: int) -> bytes:
-    """Every stage of one head. `product` is q · k before the scale."""
+    """Every stage of one head; `product` is q · k before the scale. Of a recurrent network, its states and gates."""
+    if block in dict(places(trace)):
+        return _bundle(recurrence(trace, dict(places(trace))[block]))
     one = trace.head(block, head)
     arrays = {
         "query": one.query,
@@ -166,6 +179,16 @@ def _outputs(rows: Sequence[outputs.Output]) -> dict[str, NDArray]:
     }
 
 
+def norm(trace: Trace, block: str) -> bytes:
+    """What a block's norm received and gave, and its parameters."""
+    return _bundle(norms.arrays(trace, trace.block(block).name))
+
+
+def mlp(trace: Trace, block: str) -> bytes:
+    """The feed-forward network after a block; of many hidden channels, the most active."""
+    return _bundle(feedforward.arrays(trace, trace.block(block)))
+
+
 def picture(trace: Trace) -> bytes:
     """What the model saw, and for each block with windows the window of every patch.
 
@@ -183,6 +206,12 @@ def _thumbnails(trace: Trace, block: str, heads: int) -> NDArray[np.uint8]:
     return np.rint(np.clip(np.stack(pooled), 0, 1) * 255).astype(np.uint8)
 
 
+def _state_thumbnail(trace: Trace, stream: str) -> NDArray[np.uint8]:
+    """(1, position, unit) of at most `THUMBNAIL` units: 0–255 for −1 to 1."""
+    states = trace.array(Site.STATE, stream)[:, :THUMBNAIL]
+    return np.rint((np.clip(states, -1, 1) + 1) / 2 * 255).astype(np.uint8)[None]
+
+
 def _pooled(weights: NDArray) -> NDArray:
     """At most `THUMBNAIL` rows and columns, each the largest of those it stands for."""
     for axis in (0, 1):
@@ -195,3 +224,19 @@ def _pooled(weights: NDArray) -> NDArray:
 
 def _bundle(arrays: Mapping[str, NDArray]) -> bytes:
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+BUNDLES: Mapping[str, Callable[..., bytes]] = {
+    "thumbnails": thumbnails,
+    "proofs": proofs,
+    "picture": picture,
+    "stream/{name}": stream,
+    "router/{block}": router,
+    "norm/{block}": norm,
+    "mlp/{block}": mlp,
+    "output/{page:int}": output,
+    "mask/{block}/{head:int}": mask,
+    "head/{block}/{head:int}": head,
+    "projection/{block}/{head:int}": projection,
+}
+"""Where a bundle is, below a run: path → what makes it from the trace and the parts of the path."""

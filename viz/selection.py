@@ -12,7 +12,7 @@ class Selection:
     """One number of one head: which query, which key, which channel of the vectors.
 
     `dimension` is one of d_model; `expert` is one of those that a mixture of experts chooses from; `choice` is one of a
-    row's most probable outputs, the first of which is 0.
+    row's most probable outputs, the first of which is 0; `unit` is one of the hidden channels that are shown.
     """
 
     block: str
@@ -24,3 +24,4 @@ class Selection:
     stage: str = "softmax"
     expert: int = 0
     choice: int = 0
+    unit: int = 0

@@ -83,7 +83,26 @@ _CONTEXT = Plate("context", "head", ("query", "d_value"), "context", "AV")
 _ROUTER = Plate("router", "router", ("query", "expert"), "weight", "G")
 _CHANCES = Plate("router_probabilities", "router", ("query", "expert"), "weight", "p", optional=True)
 
+_NORM_GIVEN = Plate("norm_given", "norm", ("query", "d_model"), "stream", "X")
+_NORMED = Plate("norm", "norm", ("query", "d_model"), "stream", "N")
+_WRITTEN = Plate("attention_output", "norm", ("query", "d_model"), "context", "O")
+_SUMMED = Plate("norm_given", "norm", ("query", "d_model"), "stream", "X+O")
+_MLP_INPUT = Plate("mlp_input", "mlp", ("query", "d_model"), "stream", "X")
+_GATE = Plate("gate", "mlp", ("query", "d_hidden"), "score", "G", optional=True)
+_UP = Plate("up", "mlp", ("query", "d_hidden"), "score", "U")
+_HIDDEN = Plate("hidden", "mlp", ("query", "d_hidden"), "context", "H")
+_MLP_OUTPUT = Plate("mlp_output", "mlp", ("query", "d_model"), "stream", "Y")
+_BEFORE = Plate("before", "head", ("query", "unit"), "stream", "hₜ₋₁")
+_RESET = Plate("reset", "head", ("query", "unit"), "weight", "r")
+_UPDATE = Plate("update", "head", ("query", "unit"), "weight", "z")
+_CANDIDATE = Plate("candidate", "head", ("query", "unit"), "stream", "ĥ")
+_STATE = Plate("state", "head", ("query", "unit"), "stream", "h")
+_ENCODER_STATE = Plate("encoder_state", "head", ("key", "unit"), "stream", "h")
+_LAST_STATE = Plate("last_state", "head", ("one", "unit"), "context", "hₙ")
+_CONTEXT_VECTOR = Plate("context_vector", "head", ("query", "unit"), "context", "c")
+
 _CELL = ("query", "key")
+_UNIT = ("query", "unit")
 
 STAGES: tuple[Stage, ...] = (
     Stage("tokens", "tokens", ()),
@@ -97,6 +116,28 @@ STAGES: tuple[Stage, ...] = (
             for array in (_EMBEDDING.array, _POSITION.array, _SEGMENT.array)
         ),
         ("+", "+", "="),
+    ),
+    Stage("norm", "stack", (_NORM_GIVEN, _NORMED), (Source("norm_given", ("query",)),), ("norm",)),
+    Stage(
+        "gates",
+        "stack",
+        (_BEFORE, _RESET, _UPDATE, _CANDIDATE),
+        (Source("before", ("query",)), Source("reset", _UNIT), Source("update", _UNIT)),
+        ("σ", "σ", "tanh"),
+    ),
+    Stage(
+        "state",
+        "stack",
+        (_UPDATE, _BEFORE, _CANDIDATE, _STATE),
+        tuple(Source(plate.array, _UNIT) for plate in (_UPDATE, _BEFORE, _CANDIDATE)),
+        ("∘", "+ (1−z) ∘", "="),
+    ),
+    Stage(
+        "bottleneck",
+        "stack",
+        (_ENCODER_STATE, _LAST_STATE, _CONTEXT_VECTOR),
+        (Source("encoder_state", ("unit",)), Source("last_state", ("unit",))),
+        ("↓", "↓"),
     ),
     Stage(
         "qkv",
@@ -140,6 +181,23 @@ STAGES: tuple[Stage, ...] = (
         "product",
         (_WEIGHTS, _VALUE, _CONTEXT),
         (Source("weights", ("query",)), Source("value", ("d_value",))),
+    ),
+    Stage(
+        "add_norm",
+        "stack",
+        (_WRITTEN, _SUMMED, _NORMED),
+        (Source("norm_given", ("query",)),),
+        ("+ X", "norm"),
+    ),
+    Stage(
+        "mlp",
+        "stack",
+        (_MLP_INPUT, _GATE, _UP, _HIDDEN, _MLP_OUTPUT),
+        (
+            Source("mlp_input", ("query",)),
+            *(Source(array, ("query", "d_hidden")) for array in ("gate", "up", "hidden")),
+        ),
+        ("→", "→", "→", "→"),
     ),
     Stage("router", "router", (_CHANCES, _ROUTER)),
     Stage("output", "output", (), bundles=("output",)),

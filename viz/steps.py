@@ -14,11 +14,12 @@ import numpy as np
 from models.trace import Block, Head, Site, Token, Trace
 from viz.architecture import architecture, turned_pair
 from viz.readings import cell_reading, reading
+from viz.recurrent import facts as recurrent_facts
 from viz.selection import Fact, Selection
 
 __all__ = ["Fact", "Selection", "arguments", "cell_reading", "facts", "reading"]
 
-IN_STREAM = ("embedding", "position")
+IN_STREAM = ("embedding", "position", "norm", "add_norm", "mlp")
 """Stages whose vectors have d_model dimensions."""
 
 
@@ -28,6 +29,8 @@ def facts(trace: Trace, at: Selection) -> dict[str, Fact]:
     Raises:
         KeyError, IndexError: the selection is not in this trace.
     """
+    if at.block.endswith(".recurrent"):
+        return recurrent_facts(trace, at)
     block, head = trace.block(at.block), trace.head(at.block, at.head)
     at = settled(trace, head, at)
     return (
@@ -42,10 +45,14 @@ def facts(trace: Trace, at: Selection) -> dict[str, Fact]:
 
 
 def arguments(
-    text: str, target: str | None = None, language: str | None = None, image: str | None = None
+    text: str,
+    target: str | None = None,
+    language: str | None = None,
+    image: str | None = None,
+    reading: str | None = None,
 ) -> str:
     """The fact `arguments_literal`: what `record` was given besides the model, as Python source."""
-    named = {"target": target, "language": language, "image": image}
+    named = {"target": target, "language": language, "image": image, "reading": reading}
     return ", ".join(
         (repr(text), *(f"{name}={value!r}" for name, value in named.items() if value is not None))
     )

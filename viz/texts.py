@@ -2,6 +2,7 @@
 
     stages.toml     the walk: formula, the same with digits, code, and the words of each stage
     variants.toml   the same for other models, where they do a stage in another way
+    recurrent.toml  the same for the recurrent networks before the Transformer
     readings.toml   sentences about one result          errors.toml    what to say when something cannot be done
     presets.toml    ready examples                      ui.toml        labels
     family.toml     the models in the box               glossary.toml  the terms
@@ -246,11 +247,14 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _stages(folder: Path) -> dict[str, Any]:
-    """The stages of the built-in walk and their variants."""
-    stages, variants = (_toml(folder / file) for file in ("stages.toml", "variants.toml"))
-    if twice := stages.keys() & variants.keys():
-        raise TextsError(f"stages.{min(twice)}: there are two")
-    return inherited(stages | variants, "stages")
+    """The stages of the built-in walk, their variants, and those of the recurrent networks."""
+    found: dict[str, Any] = {}
+    for file in ("stages.toml", "variants.toml", "recurrent.toml"):
+        tables = _toml(folder / file)
+        if twice := found.keys() & tables.keys():
+            raise TextsError(f"stages.{min(twice)}: there are two")
+        found |= tables
+    return inherited(found, "stages")
 
 
 def _family(path: Path) -> Family:

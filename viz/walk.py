@@ -12,13 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Block, Site, Trace
+from viz import feedforward
+from viz.norms import norm_of
 from viz.outputs import follows, has_output
+from viz.recurrent import is_recurrent
 
 CLOSE = 1e-3
 """How near two numbers must be, relative to their size, to be called the same."""
 
 EVEN = 0.05
 """How near two turns, in radians, must be to be called the same: angles are measured from rounded numbers."""
+
+RECURRENT = {
+    "embedding": "embedding_recurrent",
+    "qkv": "qkv_states",
+    "scores": "scores_states",
+    "scale": "",
+    "mask": "",
+    "context": "context_states",
+}
+"""What recurrent networks with attention tell in another way, or do not have."""
 
 EARLIER = ("causal", "sliding", "chunked", "chosen")
 """Kinds of mask that hide what comes later."""
@@ -46,6 +59,7 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
         "tokens": _tokens(trace, stream),
         "embedding": _embedding(trace, stream),
         "position": _position(trace, stream),
+        "norm": _norm(trace, block, after=False),
         "qkv": _projections(trace, block),
         "rotation": _rotation(trace, block) if cells <= has else "",
         "shared": "shared" if block.kv_heads < block.heads else "",
@@ -58,10 +72,14 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
         "softmax": "softmax_sink" if (Site.SINK, block.name) in has else "softmax",
         "sink": "sink" if (Site.SINK, block.name) in has else "",
         "context": "context",
+        "add_norm": _norm(trace, block, after=True),
+        "mlp": feedforward.told(trace, block),
         "router": _router(trace, f"{layer}.mlp"),
         "output": _output(trace, block),
         "next_sentence": "next_sentence" if _says_next(trace, block) else "",
     }
+    if is_recurrent(trace):
+        there |= RECURRENT
     return {stage: text for stage, text in there.items() if text}
 
 
@@ -181,6 +199,12 @@ def _router(trace: Trace, place: str) -> str:
     if (Site.ROUTER, place) not in trace.arrays:
         return ""
     return "router" if (Site.ROUTER_PROBABILITIES, place) in trace.arrays else "router_plain"
+
+
+def _norm(trace: Trace, block: Block, *, after: bool) -> str:
+    """A norm before the queries, keys and values, or after what attention wrote was added."""
+    norm = norm_of(trace, block.name)
+    return "" if norm is None or (norm.written is not None) is not after else norm.told
 
 
 def _output(trace: Trace, block: Block) -> str:

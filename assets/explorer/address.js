@@ -2,13 +2,16 @@
 /** The page's address: everything in view is in it, and opening it restores exactly that. */
 
 const TEXTS = ["model", "dtype", "text", "target", "to", "image", "reading", "lang", "block", "stage", "depth"];
-const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert", "choice"];
+const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert", "choice", "unit"];
 
 /** How many of a row's outputs are shown one by one (viz/outputs.py). */
 const CHOICES = 10;
 
 /** What need not be said. @type {Record<string, number>} */
-const USUAL = { expert: 0, choice: 1 };
+const USUAL = { expert: 0, choice: 1, unit: 0 };
+
+/** The most hidden channels that are shown (viz/feedforward.py). */
+const UNITS = 256;
 
 /** What the address says; only what is there. @returns {Record<string, any>} */
 export function read() {
@@ -77,13 +80,14 @@ export function nearest(asked, run, config, fallback) {
   const block = run.blocks.find((/** @type {any} */ b) => b.name === oneOf("block", run.blocks.map((/** @type {any} */ b) => b.name)));
   const selection = {
     block: block.name,
-    head: oneOf("head", upTo(block.heads)),
+    head: oneOf("head", upTo(block.heads || 1)),
     query: oneOf("query", upTo(run.tokens[block.queryStream].length)),
     key: oneOf("key", upTo(run.tokens[block.keyStream].length)),
     channel: oneOf("channel", upTo(Math.max(block.dHead, block.dValue))),
     dimension: oneOf("dimension", upTo(run.model.d_model || 1)),
     expert: oneOf("expert", upTo(run.model.experts || 1)),
     choice: oneOf("choice", upTo(CHOICES)),
+    unit: oneOf("unit", upTo(UNITS)),
     stage: stageOf(asked.stage ?? fallback.stage, block, config, wrong),
     depth: oneOf("depth", ["words", "maths", "code"]),
   };

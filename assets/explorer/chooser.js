@@ -111,9 +111,16 @@ export class Chooser {
       h("thead", {}, h("tr", {}, ...columns.map((column) => h("th", { scope: "col" }, words.ui(`figures_${column}`))))), h("tbody", {}, ...said.map(row)));
   }
 
-  /** A figure's name for people: `exact.coref` in words, where each part has some. @param {string} name */
+  /** A figure's name for people: `exact.coref` in words, those of as many parts at once as there are. @param {string} name */
   measured(name) {
-    return name.split(".").map((part) => this.family.measures.get(part)?.[this.words.lang] ?? part).join(this.words.ui("colon"));
+    const [said, left] = [/** @type {string[]} */ ([]), name.split(".")];
+    while (left.length) {
+      const ends = left.map((_, i) => left.length - i);
+      const end = ends.find((length) => this.family.measures.has(left.slice(0, length).join("."))) ?? 1;
+      const id = left.splice(0, end).join(".");
+      said.push(this.family.measures.get(id)?.[this.words.lang] ?? id);
+    }
+    return said.join(this.words.ui("colon"));
   }
 
   /** The card's way to the idea. @param {string} name */

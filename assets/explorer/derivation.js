@@ -41,10 +41,10 @@ const weighted = ({ head }, at) => ({
 /** @type {Line[]} */
 const ATTENTION = [
   { id: "line_product", stage: "scores", terms: dot },
-  { id: "line_scale", stage: "scale" },
+  { id: "line_scale", stage: "scale", needs: "scale" },
   { id: "line_cap", stage: "softcap", needs: "softcap" },
-  { id: "line_bias", stage: "bias" },
-  { id: "line_mask", stage: "mask" },
+  { id: "line_bias", stage: "bias", needs: "mask" },
+  { id: "line_mask", stage: "mask", needs: "mask" },
   { id: "line_max", stage: "softmax" },
   { id: "line_exp", stage: "softmax" },
   { id: "line_sum", stage: "softmax", terms: exponentials },
@@ -75,6 +75,11 @@ const LINES = {
   mask_parts: [{ id: "line_parts" }],
   router: [{ id: "line_router" }, { id: "line_router_top" }],
   router_plain: [{ id: "line_router_plain" }, { id: "line_router_top" }],
+  embedding_recurrent: [{ id: "line_row" }],
+  gates: [{ id: "line_gate_reset" }, { id: "line_gate_update" }, { id: "line_candidate" }],
+  state: [{ id: "line_state_new" }, { id: "line_state_kept" }, { id: "line_state" }],
+  bottleneck: [{ id: "line_bottleneck" }],
+  qkv_states: [{ id: "line_state_query", terms: projected("query_input", "query_weight", "query", "query") }, { id: "line_state_key" }],
   qkv: [
     { id: "line_query", terms: projected("query_input", "query_weight", "query", "query") },
     { id: "line_key", terms: projected("key_input", "key_weight", "key", "key") },
@@ -82,6 +87,13 @@ const LINES = {
   ],
 };
 LINES.qkv_shared = LINES.qkv;
+LINES.norm_layer = ["line_norm_mean", "line_norm_plain", "line_norm_scaled"].map((id) => ({ id }));
+LINES.add_norm = [{ id: "line_added" }, ...LINES.norm_layer];
+LINES.norm_rms = ["line_rms", "line_rms_plain", "line_rms_scaled"].map((id) => ({ id }));
+LINES.mlp = ["line_up", "line_relu", "line_down"].map((id) => ({ id }));
+LINES.mlp_gelu = ["line_up", "line_gelu", "line_down"].map((id) => ({ id }));
+LINES.mlp_swiglu = ["line_gate", "line_gated", "line_down"].map((id) => ({ id }));
+LINES.mlp_geglu = ["line_gate_gelu", "line_gated", "line_down"].map((id) => ({ id }));
 LINES.next_sentence = ["line_follows_logits", "line_follows_exp", "line_follows"].map((id) => ({ id }));
 for (const told of ["output", "output_next", "output_target", "output_masked", "output_label", "output_class"]) {
   LINES[told] = ["line_logit", "line_output_exp", "line_output_sum", "line_output"].map((id) => ({ id }));

@@ -54,10 +54,11 @@ export class Dialogs {
     const { words, store } = this;
     const { run, arrays } = store.state;
     const proofs = await this.models.again({ model: run.model.name, dtype: run.model.dtype }, () => this.data.bundle(run.key, "proofs"));
-    const said = words.of("readings", arrays.head.error.data[1] ? "proof" : "proof_failed").text;
+    const proof = store.block.heads ? "proof" : "proof_state";
+    const said = words.of("readings", arrays.head.error.data[1] ? proof : "proof_failed").text;
     const cells = (/** @type {string} */ block) => Array.from(proofs[`error:${block}`].data, (error, head) => h("td", { class: proofs[`proved:${block}`].data[head] ? "good" : "bad" }, formatted(error, ".1e")));
     const rows = run.blocks.map((/** @type {any} */ block) => h("tr", {}, h("th", { scope: "row" }, words.block(block.name)), ...cells(block.name)));
-    const most = Math.max(...run.blocks.map((/** @type {any} */ block) => block.heads));
+    const most = Math.max(1, ...run.blocks.map((/** @type {any} */ block) => block.heads));
     const heads = Array.from({ length: most }, (_, head) => h("th", { scope: "col" }, words.ui("head_n", { head })));
     return [h("p", {}, filled(said, facts(store))), h("table", { class: "proofs" }, h("caption", {}, words.ui("proof_all")), h("thead", {}, h("tr", {}, h("td", {}), ...heads)), h("tbody", {}, ...rows))];
   }
@@ -85,7 +86,7 @@ export class Dialogs {
     const shown = sizes.filter((name) => (Array.isArray(card[name]) ? card[name].length : card[name]));
     const rows = shown.map((name) => h("tr", {}, h("th", { scope: "row" }, words.ui(`card_${name}`)), h("td", {}, this.value(name, card))));
     const guided = card.guided.map((/** @type {any} */ head) => h("li", {}, `${words.block(head.block)} · ${words.ui("head_n", { head: head.head })} · ${words.ui(`guided_${head.target}`)}`));
-    const plain = card.pairs.length ? [h("p", {}, words.of("readings", "plain_note").text)] : [];
+    const plain = card.pairs.length && card.positions !== "recurrent" ? [h("p", {}, words.of("readings", "plain_note").text)] : [];
     const note = guided.length ? [h("p", {}, words.ui("card_guided")), h("ul", {}, ...guided)] : plain;
     const table = h("table", { class: "card" }, h("tbody", {}, ...rows));
     if (!card.builtin) return [h("p", {}, card.name), table, ...note];

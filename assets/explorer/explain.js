@@ -10,7 +10,7 @@ import { filled, formatted, formula, prose } from "./words.js";
 /** @typedef {import("./words.js").Living} Living */
 
 /** Stages in which no query meets a key: there is no attention to read. */
-const WITHOUT = ["tokens", "embedding", "position", "qkv", "rotation", "shared", "mask_parts", "router", "output", "next_sentence"];
+const WITHOUT = ["tokens", "embedding", "position", "qkv", "rotation", "shared", "mask_parts", "router", "gates", "state", "bottleneck", "output", "next_sentence", "norm", "add_norm", "mlp"];
 
 /** Results of code that are whole numbers; any other has four digits, even where it happens to be 0 or 1. */
 const COUNTS = ["token_id", "n_query", "kv_head", "may"];
@@ -127,8 +127,14 @@ export class Explanation {
     const { guided: any, pairs } = store.state.run.model;
     const note = guided ? `guided_${guided}` : any.length || !pairs.length ? "" : "plain_note";
     const { route } = store.block;
-    const notes = [note, route === "builtin" ? "" : `route_${route}`].filter(Boolean);
-    return notes.length ? h("div", {}, ...notes.map((id) => h("p", { class: "note", dataset: { note: id } }, words.of("readings", id).text))) : null;
+    if (store.state.run.model.positions === "recurrent") return this.notes([guided ? note : "", `absent_${store.state.run.model.heads ? "attention" : "plain"}`]);
+    return this.notes([note, route === "builtin" ? "" : `route_${route}`]);
+  }
+
+  /** @param {string[]} ids of readings; empty ones say nothing */
+  notes(ids) {
+    const said = ids.filter(Boolean).map((id) => h("p", { class: "note", dataset: { note: id } }, this.words.of("readings", id).text));
+    return said.length ? h("div", {}, ...said) : null;
   }
 
   /** A reading with its facts; its nodes are made once and kept. @param {HTMLElement} element @param {string} id @param {any} facts */
@@ -146,11 +152,12 @@ export class Explanation {
     if (!state.run || !state.arrays.head || !this.reading || !this.cell) return;
     const facts = factsOf(this.store);
     for (const living of this.living) living.update(facts);
-    this.say(this.reading, reading(this.store, facts), facts);
-    this.say(this.cell, cellReading(this.store, facts), facts);
+    const { weights } = state.arrays.head;
+    if (weights) this.say(this.reading, reading(this.store, facts), facts);
+    if (weights) this.say(this.cell, cellReading(this.store, facts), facts);
     this.derivation.update(facts);
     if (this.pin) this.pin.hidden = !state.pinned;
     clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => (this.live.textContent = this.words.ui(facts.may ? "spoken" : "spoken_masked", facts)), 350);
+    this.timer = window.setTimeout(() => (this.live.textContent = this.words.ui(!weights ? "spoken_state" : facts.may ? "spoken" : "spoken_masked", facts)), 350);
   }
 }

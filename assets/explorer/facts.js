@@ -1,9 +1,14 @@
 // @ts-check
 /** A run's arrays and a selection → the facts of each step. `viz/steps.py` computes the same and is the reference. */
 
+import { feedForward, normed } from "./inner.js";
+import { unitFacts } from "./recurrent.js";
 import { followFacts, outputFacts } from "./likely.js";
 
 /** @typedef {import("./store.js").Store} Store */
+
+/** Stages whose vectors have d_model dimensions. */
+const IN_STREAM = ["embedding", "position", "norm", "add_norm", "mlp"];
 
 /** Row `i` of a matrix. @param {import("./store.js").Tensor} tensor @param {number} i @returns {Float32Array} */
 export const row = (tensor, i) => tensor.data.subarray(i * tensor.shape[1], (i + 1) * tensor.shape[1]);
@@ -38,9 +43,11 @@ export function facts(store) {
   return {
     ...names(store, at, block),
     ...sizes(run, block, at, arrays),
-    ...(arrays.stream?.residual ? streamFacts(arrays.stream, at, run.model) : {}),
-    ...(arrays.head ? headFacts(store, arrays.head, at, block) : {}),
+    ...(arrays.stream?.residual ?? arrays.stream?.token_embedding ? streamFacts(arrays.stream, at, run.model) : {}),
+    ...(arrays.head?.weights ? headFacts(store, arrays.head, at, block) : arrays.head?.state ? unitFacts(store, arrays.head, at) : {}),
     ...(arrays.router ? routed(arrays.router, at) : {}),
+    ...(arrays.norm?.norm ? normed(arrays.norm, at) : {}),
+    ...(arrays.mlp?.up ? feedForward(arrays.mlp, at) : {}),
     ...(arrays.output ? { ...outputFacts(arrays.output, at), ...followFacts(arrays.output) } : {}),
   };
 }
@@ -48,7 +55,7 @@ export function facts(store) {
 /** @param {Store} store @param {import("./store.js").Bundle} head @param {import("./store.js").Selection} at @param {any} block */
 function headFacts(store, head, at, block) {
   const shown = { ...at, channel: settled(head, at) };
-  return { channel: ["embedding", "position"].includes(at.stage) ? at.dimension : shown.channel,
+  return { channel: IN_STREAM.includes(at.stage) ? at.dimension : shown.channel,
     ...vectors(head, shown), ...turned(head, shown, block), ...softmax(head, at), ...parts(store.state.arrays.mask, at), ...top(store, head, at, block) };
 }
 
@@ -82,7 +89,7 @@ function names(store, at, block) {
 function argumentsOf(store) {
   const { run, request } = store.state;
   const image = run.image && (run.image.startsWith("example:") ? `assets/images/${run.image.slice(8)}.png` : "image.png");
-  const named = { target: run.target, language: request.language, image };
+  const named = { target: run.target, language: request.language, image, reading: request.reading };
   return [literal(run.text), ...Object.entries(named).filter(([, value]) => value != null).map(([name, value]) => `${name}=${literal(value)}`)].join(", ");
 }
 

@@ -58,8 +58,14 @@ export class Family {
     const own = this.examples(name);
     const shares = this.member(name)?.shares;
     const along = Boolean(shares) && shares === this.member(request.model)?.shares;
-    if (along && !this.example(request)) return { request: { ...request, model: name, dtype: null, target: null } };
+    if (along && !this.example(request)) return { request: { ...request, model: name, dtype: null, target: null, reading: this.order(name) } };
     return { preset: (along && own.find((preset) => this.matches(preset, request))) || own[0] };
+  }
+
+  /** The order in which the words are read, where another model of the same group can read so, too. @param {string} name */
+  order(name) {
+    const { request } = this.store.state;
+    return this.member(name)?.group === this.member(request.model)?.group ? request.reading : null;
   }
 
   /** @param {any} preset @param {any} request */

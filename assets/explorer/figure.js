@@ -89,12 +89,12 @@ export class Figure {
   room() {
     const { store, words } = this;
     const { state } = store;
-    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "head"].map((name) => state.arrays[name] ?? {})));
+    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "head"].map((name) => state.arrays[name] ?? {})));
     const { stage } = store;
     const pen = /** @type {CanvasRenderingContext2D} */ (this.base.getContext("2d"));
     const font = 12.5 * state.textSize;
     return {
-      stage: { ...stage, plates: stage.plates.filter((/** @type {any} */ plate) => bundles[plate.array]) }, told: store.told(stage.id), operator: this.operator(), width: this.element.clientWidth - 8, height: this.height(), font,
+      stage: { ...stage, plates: stage.plates.filter((/** @type {any} */ plate) => bundles[plate.array]).map((/** @type {any} */ plate) => this.unmasked(plate)) }, told: store.told(stage.id), operator: this.operator(), width: this.element.clientWidth - 8, height: this.height(), font,
       self: store.block.kind === "self",
       tensor: (array) => bundles[array],
       masked: (array) => this.masking(array, array.startsWith("mask_") ? bundles[array] : bundles.mask),
@@ -105,9 +105,18 @@ export class Figure {
     };
   }
 
+  /** Without a mask softmax receives the scores as they are. @param {any} plate */
+  unmasked(plate) {
+    return plate.array === "masked_scores" && !("mask" in this.store.block.stages) ? { ...plate, symbol: "S" } : plate;
+  }
+
   /** What an array is called: the built-in model scales its embeddings, and BERT's sum passes a norm. @param {string} name */
   array(name) {
     const { route, stages } = this.store.block;
+    const { up, units_all: all } = this.store.state.arrays.mlp ?? {};
+    if (["up", "gate", "hidden"].includes(name) && all && all.data[0] > up.shape[1]) return `${this.words.ui(`array_${name}`)} (${this.words.ui("units_some", { shown: up.shape[1], all: all.data[0] })})`;
+    if (name === "masked_scores" && !("mask" in stages)) return this.words.ui("array_scores");
+    if (name.endsWith("_made") && !("rotation" in stages)) return this.words.ui(`array_${name.replace("_made", "")}`);
     if (name === "residual" && stages.position === "position_norm") return this.words.ui("array_residual_norm");
     return this.words.ui(name === "token_embedding" && route !== "builtin" ? "array_token_embedding_any" : `array_${name}`);
   }
@@ -201,6 +210,7 @@ export class Figure {
     if (scene.guides) guides(pen, scene, at, palette);
     if (scene.area) drawRotation(pen, scene.area, store, this.words);
     for (const label of scene.labels) {
+      if (label.axis === "key" && !store.block.heads) continue; // a recurrent network has no key
       if (label.index !== /** @type {any} */ (at)[PART[/** @type {"query"} */ (label.axis)]]) continue;
       this.label(pen, label, palette.on_role, label.axis === "key" ? palette.key_text : label.axis === "query" ? palette.query_text : palette.weight_text);
     }
@@ -256,7 +266,8 @@ export class Figure {
   /** @param {string} axis @param {number} index */
   name(axis, index) {
     if (axis === "query" || axis === "key") return `“${this.store.tokens(this.store.block[`${axis}Stream`])[index]?.text}”`;
-    return axis === "one" ? "" : this.words.ui(axis === "expert" ? "expert_n" : "dimension", { index });
+    const channel = axis === "d_hidden" ? this.store.state.arrays.mlp.units.data[index] : index;
+    return axis === "one" ? "" : this.words.ui({ expert: "expert_n", unit: "unit_n" }[axis] ?? "dimension", { index: channel });
   }
 
   leave() {

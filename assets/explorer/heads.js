@@ -32,9 +32,11 @@ export class Heads {
       ...run.blocks.filter((/** @type {any} */ b) => tower(b) === name).reverse().map((/** @type {any} */ block) => this.row(block))));
     this.chooser = h("div", { class: "chooser" });
     this.many = run.blocks.reduce((/** @type {number} */ total, /** @type {any} */ block) => total + block.heads, 0) > MANY;
-    const pooled = run.blocks.some((/** @type {any} */ block) => thumbnails[block.name].shape[2] < run.tokens[block.keyStream].length);
-    const hints = ["heads_hint", pooled ? "heads_pooled" : "", run.model.guided.length ? "heads_guided" : ""].filter(Boolean);
-    this.element.replaceChildren(this.chooser, h("h2", {}, this.words.ui("heads")), ...groups, ...hints.map((id) => h("p", { class: "hint" }, this.words.ui(id))));
+    const pooled = run.blocks.some((/** @type {any} */ block) => block.heads && thumbnails[block.name].shape[2] < run.tokens[block.keyStream].length);
+    const networks = run.blocks.some((/** @type {any} */ block) => !block.heads);
+    const attends = run.blocks.some((/** @type {any} */ block) => block.heads);
+    const hints = [networks ? "networks_hint" : "", attends ? "heads_hint" : "", pooled ? "heads_pooled" : "", run.model.guided.length ? "heads_guided" : ""].filter(Boolean);
+    this.element.replaceChildren(this.chooser, h("h2", {}, this.words.ui(networks ? "networks" : "heads")), ...groups, ...hints.map((id) => h("p", { class: "hint" }, this.words.ui(id))));
     this.mark();
   }
 
@@ -49,8 +51,8 @@ export class Heads {
     const options = run.blocks.map((/** @type {any} */ block) => h("option", { value: block.name, selected: block.name === selection.block }, this.words.block(block.name)));
     const select = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": this.words.ui("block"), dataset: { id: "block" } }, ...options));
     const block = (/** @type {string} */ wanted) => run.blocks.find((/** @type {any} */ each) => each.name === wanted);
-    select.addEventListener("change", () => open(this.store, block(select.value), Math.min(selection.head, block(select.value).heads - 1)));
-    this.chooser.replaceChildren(select, this.headChooser(selection.head));
+    select.addEventListener("change", () => open(this.store, block(select.value), Math.max(0, Math.min(selection.head, block(select.value).heads - 1))));
+    this.chooser.replaceChildren(select, this.store.block.heads ? this.headChooser(selection.head) : "");
     if (name) /** @type {HTMLElement | null} */ (this.chooser.querySelector(name === "select" ? "select" : "[aria-checked=true]"))?.focus();
   }
 
@@ -68,7 +70,7 @@ export class Heads {
 
   /** @param {any} block */
   row(block) {
-    const buttons = Array.from({ length: block.heads }, (_, head) => this.thumbnail(block, head));
+    const buttons = Array.from({ length: block.heads || 1 }, (_, head) => this.thumbnail(block, head));
     const size = sideOf(block.heads);
     return h("div", { class: "block-row", dataset: { block: block.name } }, h("h3", {}, this.words.block(block.name)),
       h("div", { class: size < 40 ? "thumbs small" : "thumbs", style: `--thumb: ${size}px; --in-row: ${inRow(block.heads)}` }, ...buttons));
@@ -78,12 +80,12 @@ export class Heads {
   thumbnail(block, head) {
     const canvas = thumbnail(this.store, block, head);
     const guided = block.guided[head];
-    const name = `${this.words.block(block.name)} · ${this.words.ui("head_n", { head })}`;
+    const name = block.heads ? `${this.words.block(block.name)} · ${this.words.ui("head_n", { head })}` : this.words.block(block.name);
     const title = guided ? `${name} · ${this.words.ui(`guided_${guided}`)}` : name;
     return h("button", {
       type: "button", class: "thumb", title, "aria-label": title, dataset: { head, block: block.name },
       on: { click: () => open(this.store, block, head) },
-    }, canvas, h("span", { class: "mark", hidden: true }), h("span", { class: "number" }, guided ? `${head} ◎` : String(head)));
+    }, canvas, h("span", { class: "mark", hidden: true }), h("span", { class: "number" }, guided ? `${head} ◎` : block.heads ? String(head) : "h"));
   }
 
   mark() {
@@ -105,7 +107,7 @@ export class Heads {
     const here = this.store.block;
     const block = run.blocks.find((/** @type {any} */ b) => b.name === name);
     const other = this.many && mark.parentElement?.getAttribute("aria-pressed") !== "true";
-    mark.hidden = other || block.queryStream !== here.queryStream || block.keyStream !== here.keyStream;
+    mark.hidden = other || !block.heads || !here.heads || block.queryStream !== here.queryStream || block.keyStream !== here.keyStream;
     if (mark.hidden) return;
     const side = sideOf(block.heads);
     const [w, hgt] = [side / this.store.tokens(block.keyStream).length, side / this.store.tokens(block.queryStream).length];
@@ -119,7 +121,7 @@ export function thumbnail(store, block, head) {
   const { thumbnails, colors } = store.state;
   const [, rows, cols] = thumbnails[block.name].shape;
   const data = thumbnails[block.name].data.subarray(head * rows * cols, (head + 1) * rows * cols);
-  const ramp = colors.bytes("weight");
+  const ramp = colors.bytes(block.heads ? "weight" : "stream");
   const image = new ImageData(cols, rows);
   for (let i = 0, to = 0; i < rows * cols; i++, to += 4) {
     image.data[to] = ramp[3 * data[i]];

@@ -60,7 +60,9 @@ class View {
   /** @param {string} title */
   draw(title) {
     const { arrays, run } = this.store.state;
-    if (!run || !arrays.head || !this.element.clientWidth) return;
+    if (!run || !arrays.head) return;
+    this.element.hidden = !arrays.head.weights; // a recurrent network has none
+    if (this.element.hidden || !this.element.clientWidth) return;
     const block = this.store.block;
     const { weights } = arrays.head;
     if (weights.shape[0] !== this.store.length("query") || weights.shape[1] !== this.store.length("key")) return;

@@ -15,6 +15,7 @@ import { Heads } from "./heads.js";
 import { ROWS } from "./likely.js";
 import { Bars, Lines } from "./lines.js";
 import { Models } from "./models.js";
+import { Curve } from "./recurrent.js";
 import { Sentence } from "./sentence.js";
 import { Store } from "./store.js";
 import { StageStrip, TokenStrips } from "./strips.js";
@@ -53,6 +54,7 @@ function telling(run, head, selection, asked) {
   const words = tokens.map((/** @type {any} */ token, /** @type {number} */ i) => (token.special || !/[\p{L}\d]/u.test(token.text) ? -1 : i)).filter((/** @type {number} */ i) => i >= 0);
   const patches = tokens.some((/** @type {any} */ token) => token.row >= 0);
   const query = asked ?? (patches ? words[Math.floor(words.length * 0.55)] : words[words.length - 1]) ?? selection.query;
+  if (!head.weights) return { query };
   const weights = row(head.weights, query);
   const best = ranked(weights).filter((key) => weights[key] > 0);
   return { query, key: best.find((key) => key > 0 && key !== query) ?? best[0] ?? 0 };
@@ -77,7 +79,7 @@ class Page {
       lang: ["zh", "en"].includes(asked.lang) ? asked.lang : kept.lang ?? (chinese ? "zh" : "en"),
       theme: kept.theme ?? (dark ? "dark" : "light"), textSize: SIZES.includes(kept.textSize) ? kept.textSize : 1,
       request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null, reading: null },
-      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, stage: "softmax", depth: "words" },
+      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, unit: 0, stage: "softmax", depth: "words" },
     });
     this.words = new Words(config.texts, this.store);
   }
@@ -98,8 +100,8 @@ class Page {
     const part = (/** @type {string} */ tag, /** @type {string} */ name) => h(tag, { class: name });
     const [top, sentence, presets, notices, strips, pictures] = ["topbar", "sentence", "presets", "notices", "strips", "pictures"].map((name) => part("div", name));
     const stages = h("div", { class: "stages", role: "tablist" });
-    const [heads, figure, explain, lines, bars] = [["nav", "heads"], ["section", "figure"], ["section", "explain"], ["section", "lines"], ["section", "bars"]].map(([tag, name]) => part(tag, name));
-    const main = h("main", {}, strips, stages, figure, h("div", { class: "below" }, lines, bars));
+    const [heads, figure, explain, lines, bars, curve] = [["nav", "heads"], ["section", "figure"], ["section", "explain"], ["section", "lines"], ["section", "bars"], ["section", "curve"]].map(([tag, name]) => part(tag, name));
+    const main = h("main", {}, strips, stages, figure, h("div", { class: "below" }, lines, bars, curve));
     this.root.append(top, sentence, presets, notices, h("div", { class: "body" }, h("div", { class: "left" }, pictures, heads), main, explain));
     const { store, words, data } = this;
     const tried = (/** @type {() => any} */ action) => this.tried(action);
@@ -119,6 +121,7 @@ class Page {
     new Explanation(explain, store, words, dialog);
     new Lines(lines, store, words);
     new Bars(bars, store, words);
+    new Curve(curve, store, words);
   }
 
   watch() {
@@ -263,7 +266,7 @@ class Page {
   /** Where the bundles are that the stage in view shows. @param {any} run @param {any} selection @returns {Record<string, string>} */
   paths(run, { block, head, query, stage }) {
     const { queryStream, stages } = run.blocks.find((/** @type {any} */ each) => each.name === block);
-    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, output: `output/${run.predicting ? Math.floor(query / ROWS) : 0}` };
+    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, norm: `norm/${block}`, mlp: `mlp/${block}`, output: `output/${run.predicting ? Math.floor(query / ROWS) : 0}` };
     const shown = this.store.state.config.stages.find((/** @type {any} */ each) => each.id === stage);
     const needed = new Set(["head", ...shown.plates.map((/** @type {any} */ plate) => plate.bundle), ...shown.bundles]);
     const small = run.tokens[queryStream].length * run.model.d_model < SMALL;

@@ -85,7 +85,7 @@ export class Models {
     const text = card.reads.includes("text") ? this.kept.text || config.texts.presets[0].text : "";
     const image = card.reads.includes("image") ? this.kept.image ?? config.images[0]?.id ?? null : null;
     const language = card.pairs.length ? request.language : null;
-    return this.actions.run({ ...request, model: name, dtype, text, image, target: null, language, reading: null });
+    return this.actions.run({ ...request, model: name, dtype, text, image, target: null, language, reading: card.positions === "recurrent" ? request.reading : null });
   }
 
   cancel() {

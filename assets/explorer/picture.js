@@ -84,7 +84,7 @@ export class Picture {
       button.classList.toggle("is-key", block.keyStream === this.stream && Number(button.dataset.index) === at.key);
     }
     const { predicts, predictions } = store.state.run;
-    const answer = predicts === "class" ? `${this.words.ui("picture_answer", { answer: predictions[0] })} ` : "";
+    const answer = predicts === "class" ? `${this.words.ui("picture_answer", { answer: this.words.label(predictions[0]) })} ` : "";
     this.said.textContent = `${answer}${this.words.ui("picture_hint")}`;
   }
 

@@ -116,17 +116,19 @@ const wholeOr = (size) => (size >= 2 ? Math.floor(size) : size);
 /** Matrices one above the other, with the operators between them at the left. @param {Room} room @param {Scene} scene */
 function stack(room, scene) {
   const { plates, operators } = room.stage;
-  const label = beside(room, "query");
+  const label = Math.max(...plates.map((/** @type {any} */ plate) => beside(room, plate.axes[0])));
   const feet = room.font * 3.9;
-  const rows = room.names("query").length;
-  const ch = Math.max(rows > 60 ? smallest(rows) : room.font * 0.84, Math.min(32, (room.height - feet * plates.length) / plates.length / rows));
+  const all = plates.map((/** @type {any} */ plate) => room.tensor(plate.array).shape[0]);
+  const most = Math.max(...all);
+  const ch = Math.max(most > 60 ? smallest(most) : room.font * 0.84, Math.min(32, (room.height - feet * plates.length) / all.reduce((/** @type {number} */ sum, /** @type {number} */ rows) => sum + rows, 0)));
   let y = 6;
   plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
-    const cols = room.tensor(plate.array).shape[1];
+    const [rows, cols] = room.tensor(plate.array).shape;
     const placed = place(scene, room, plate, { x: label, y, ch, cw: (room.width - label - 8) / cols, output: i === plates.length - 1 });
     rowLabels(scene, room, placed, "left", label);
     const last = i === plates.length - 1;
-    if (i) scene.captions.push({ text: last ? room.operator : operators[i - 1], x: label - 16, y: y - feet * 0.5, align: "right", role: "ink", size: room.font * 1.7 });
+    const sign = last ? room.operator : operators[i - 1];
+    if (i) scene.captions.push({ text: sign, x: label - 16, y: y - feet * 0.5, align: "right", role: "ink", size: room.font * (sign.length > 2 ? 1 : 1.7) });
     y += rows * ch + foot(scene, room, placed) + room.font * 0.3;
   });
   scene.height = y;
@@ -162,7 +164,7 @@ function fanRow(room, scene, { input, outputs, y, height }) {
   let bottom = foot(scene, room, placed);
   scene.captions.push({ text: "→", x: label + wide + arrow / 2, y: y + (rows * ch) / 2, align: "center", role: "muted", size: room.font * 1.8 });
   scene.captions.push({
-    text: "× W", x: label + wide + arrow / 2, y: y + (rows * ch) / 2 - room.font * 1.9,
+    text: room.told === "qkv_states" && axis === "key" ? "=" : "× W", x: label + wide + arrow / 2, y: y + (rows * ch) / 2 - room.font * 1.9,
     align: "center", role: "muted", size: room.font * 0.95,
   });
   let at = label + wide + arrow;

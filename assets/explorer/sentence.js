@@ -15,10 +15,11 @@ export class Sentence {
     this.text = /** @type {HTMLTextAreaElement} */ (h("textarea", { rows: 1, spellcheck: "false", dir: "auto", dataset: { id: "text" }, on: { keydown: entered } }));
     this.target = /** @type {HTMLInputElement} */ (h("input", { type: "text", spellcheck: "false", dir: "auto", dataset: { id: "target" }, on: { keydown: entered } }));
     this.to = /** @type {HTMLSelectElement} */ (h("select", { dataset: { id: "to" } }));
+    this.backwards = h("button", { type: "button", class: "chip order", dataset: { id: "reading" }, on: { click: () => this.turn() } });
     this.go = /** @type {HTMLButtonElement} */ (h("button", { type: "submit", class: "run" }));
     this.file = /** @type {HTMLInputElement} */ (h("input", { type: "file", accept: "image/*", hidden: true, dataset: { id: "image" }, on: { change: () => this.given(this.file.files) } }));
     this.images = h("div", { class: "images" });
-    this.form = h("form", { on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); this.submit(); } } }, this.text, this.to, this.target, this.go);
+    this.form = h("form", { on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); this.submit(); } } }, this.text, this.to, this.target, this.backwards, this.go);
     element.append(this.form, this.images, this.file);
     element.addEventListener("dragover", (event) => this.reads.includes("image") && event.preventDefault());
     element.addEventListener("drop", (event) => this.dropped(event));
@@ -40,6 +41,11 @@ export class Sentence {
     return this.card.reads;
   }
 
+  /** Whether the words are read one after the other, and so in one order or the other. */
+  get recurrent() {
+    return this.card.positions === "recurrent";
+  }
+
   /** Enter runs; Shift+Enter makes a new line; an input method's own Enter is left alone. @param {KeyboardEvent} event */
   enter(event) {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -50,7 +56,13 @@ export class Sentence {
   submit() {
     const { request } = this.store.state;
     const image = this.reads.includes("image") ? request.image : null;
-    this.actions.run({ ...request, text: this.text.value, target: this.target.value.trim() || null, language: this.to.value || null, image });
+    this.actions.run({ ...request, text: this.text.value, target: this.target.value.trim() || null, language: this.to.value || null, image, reading: this.recurrent ? request.reading : null });
+  }
+
+  /** Read the same sentence in the other order. */
+  turn() {
+    const { request } = this.store.state;
+    this.actions.run({ ...request, text: this.text.value, target: null, language: this.to.value || null, reading: request.reading ? null : "reversed" });
   }
 
   /** @param {FileList | null} files */
@@ -79,6 +91,8 @@ export class Sentence {
     const chosen = this.to.options.length ? this.to.value : store.state.request.language ?? "";
     this.to.replaceChildren(...["", "fr", "zh", "en"].map((language) => h("option", { value: language }, words.ui(`to_${language || "auto"}`))));
     this.to.value = chosen;
+    this.backwards.textContent = words.ui("reading_reversed");
+    this.backwards.title = words.ui("reading_reversed_title");
     this.go.textContent = words.ui(store.state.busy ? "running" : "run");
     this.go.setAttribute("aria-busy", String(store.state.busy));
     this.choices();
@@ -104,16 +118,18 @@ export class Sentence {
   }
 
   fill() {
-    const { text, target, language } = this.store.state.request;
+    const { text, target, language, reading } = this.store.state.request;
     this.text.value = text;
     this.target.value = target ?? "";
     this.to.value = language ?? "";
+    this.backwards.hidden = !this.recurrent;
+    this.backwards.setAttribute("aria-pressed", String(reading === "reversed"));
     const translates = this.card.pairs.length > 0;
     this.to.hidden = !translates;
     this.text.hidden = !this.reads.includes("text");
     this.target.hidden = this.card.kind !== "encoder-decoder";
     this.form.hidden = !this.reads.includes("text"); // an image is looked at as soon as it is chosen
-    this.form.dataset.shape = translates ? "translator" : this.target.hidden ? "one" : "two";
+    this.form.dataset.shape = this.recurrent ? "recurrent" : translates ? "translator" : this.target.hidden ? "one" : "two";
     this.name();
   }
 }

@@ -3,14 +3,14 @@
  * The one state of the page. Views subscribe to the parts they show; a change tells each of them once.
  *
  * @typedef {{block: string, head: number, query: number, key: number, channel: number, dimension: number, expert: number,
- *            choice: number, stage: string, depth: string}} Selection
- * @typedef {{query?: number, key?: number, channel?: number, dimension?: number, expert?: number}} Cell
+ *            choice: number, unit: number, stage: string, depth: string}} Selection
+ * @typedef {{query?: number, key?: number, channel?: number, dimension?: number, expert?: number, unit?: number}} Cell
  * @typedef {{name: string, dtype: string, shape: number[], data: any}} Tensor
  * @typedef {Record<string, Tensor>} Bundle
  */
 
 /** The axis of a plate → the part of the selection that lies on it. */
-export const PART = { query: "query", key: "key", d_head: "channel", d_value: "channel", d_model: "dimension", expert: "expert" };
+export const PART = { query: "query", key: "key", d_head: "channel", d_value: "channel", unit: "channel", d_model: "dimension", expert: "expert", d_hidden: "unit" };
 
 export class Store {
   /** @param {Record<string, any>} state */
@@ -102,6 +102,7 @@ export class Store {
     if (axis === "query") return this.tokens(block.queryStream).length;
     if (axis === "key") return this.tokens(block.keyStream).length;
     if (axis === "expert") return this.state.arrays.router?.router?.shape[1] ?? 1;
+    if (axis === "d_hidden") return this.state.arrays.mlp?.up?.shape[1] ?? 1;
     if (axis === "d_model") return this.state.arrays.stream?.residual?.shape[1] ?? this.state.run.model.d_model;
     return axis === "d_value" ? block.dValue : block.dHead;
   }

@@ -31,7 +31,7 @@ export class TokenStrips {
   /** What a token of a stream is in the block in view. @param {string} stream @returns {string[]} */
   parts(stream) {
     const { block } = this.store;
-    return ["query", "key"].filter((part) => block[`${part}Stream`] === stream);
+    return (block.kind === "recurrent" ? ["query"] : ["query", "key"]).filter((part) => block[`${part}Stream`] === stream);
   }
 
   draw() {

@@ -118,6 +118,11 @@ export class Words {
     return filled(this.texts.ui[id]?.[this.lang] ?? id, facts);
   }
 
+  /** A class that a model tells, by its own name where it has none in this language. @param {string} name */
+  label(name) {
+    return this.texts.ui[`class_${name}`]?.[this.lang] ?? name;
+  }
+
   /** A stage, reading, error or preset in this language. @param {string} group @param {string} id */
   of(group, id) {
     const entry = this.texts[group]?.[id] ?? {};

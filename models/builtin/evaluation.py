@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Generic, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from models.builtin.corpus.generator import PHENOMENA, UNSEEN_ORDER, Corpus
 from models.builtin.corpus.pair import Pair
+from models.builtin.encoder_decoder import Network
 from models.builtin.tokenizer import Tokenizer
 from models.builtin.training import Batch, to_batch
 from models.builtin.transformer import Transformer
@@ -69,10 +70,10 @@ class PointRows:
 
 
 @dataclass(frozen=True)
-class Examiner:
+class Examiner(Generic[Network]):
     """A model, its tokenizer, and what may be asked of them."""
 
-    model: Transformer
+    model: Network
     tokenizer: Tokenizer
 
     def translate(self, pairs: Sequence[Pair], edits: Sequence[Edit] = ()) -> list[tuple[str, ...]]:
@@ -183,7 +184,7 @@ def best(found: Mapping[HeadName, tuple[Figure, Figure]]) -> HeadName:
     return max(found, key=lambda name: found[name])
 
 
-def figures(examiner: Examiner, corpus: Corpus) -> tuple[Figures, dict[str, HeadName]]:
+def figures(examiner: Examiner[Transformer], corpus: Corpus) -> tuple[Figures, dict[str, HeadName]]:
     """Every held-out figure of a translator, by dotted name, and the heads that dev chose."""
     dev, test = most(corpus.dev), most(corpus.test)
     seen = {
@@ -198,7 +199,7 @@ def figures(examiner: Examiner, corpus: Corpus) -> tuple[Figures, dict[str, Head
     return result | ablations(examiner, seen, heads), heads
 
 
-def chosen(examiner: Examiner, dev: Mapping[str, Sequence[Pair]]) -> dict[str, HeadName]:
+def chosen(examiner: Examiner[Transformer], dev: Mapping[str, Sequence[Pair]]) -> dict[str, HeadName]:
     """The cross-attention head that aligns best, and the encoder head that finds antecedents best."""
     config = examiner.model.config
     cross = [f"decoder.{i}.cross" for i in range(config.decoder_layers)]
@@ -211,7 +212,7 @@ def chosen(examiner: Examiner, dev: Mapping[str, Sequence[Pair]]) -> dict[str, H
 
 
 def pointing_figures(
-    examiner: Examiner, test: Mapping[str, Sequence[Pair]], heads: Mapping[str, HeadName]
+    examiner: Examiner[Transformer], test: Mapping[str, Sequence[Pair]], heads: Mapping[str, HeadName]
 ) -> Figures:
     """How often the chosen heads look where they should."""
     alignment, antecedent = heads["alignment"], heads["antecedent"]
@@ -228,7 +229,7 @@ def pointing_figures(
 
 
 def ablations(
-    examiner: Examiner, test: Mapping[str, Sequence[Pair]], heads: Mapping[str, HeadName]
+    examiner: Examiner[Transformer], test: Mapping[str, Sequence[Pair]], heads: Mapping[str, HeadName]
 ) -> Figures:
     """Exact match with a chosen head silenced, and with nothing but the chosen heads in their blocks."""
     alignment, antecedent = heads["alignment"], heads["antecedent"]

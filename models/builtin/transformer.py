@@ -12,18 +12,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from models import attention
+from models.builtin.encoder_decoder import EncoderDecoder, Ids
 from models.masks import causal, visible
 from models.positions import sinusoidal
 from models.recorder import edited, note
 from models.trace import Site
 
 Vectors = Float[Tensor, "batch position d_model"]
-Ids = Int[Tensor, "batch position"]
 MaskGrid = Bool[Tensor, "#batch 1 #query key"]
 
 
@@ -94,7 +93,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Vectors) -> Vectors:
         """Up to d_hidden, keep what is positive, back down to d_model."""
-        hidden = note(Site.HIDDEN, self.place, self.up(x).relu())
+        up = note(Site.UP, self.place, self.up(note(Site.MLP_INPUT, self.place, x)))
+        hidden = note(Site.HIDDEN, self.place, up.relu())
         return note(Site.MLP_OUTPUT, self.place, self.down(hidden))
 
 
@@ -158,7 +158,7 @@ class DecoderLayer(nn.Module):
         return note(Site.RESIDUAL, self.place, x)
 
 
-class Transformer(nn.Module):
+class Transformer(EncoderDecoder):
     """Encoder, decoder, and the embedding table they share with the output."""
 
     positions: Tensor
@@ -176,12 +176,6 @@ class Transformer(nn.Module):
             DecoderLayer(config, f"decoder.{i}") for i in range(config.decoder_layers)
         )
         self.initialise()
-
-    def forward(
-        self, source: Ids, target: Int[Tensor, "batch target"]
-    ) -> Float[Tensor, "batch target vocabulary"]:
-        """Logits of the token after each target position, all in one pass (teacher forcing)."""
-        return self.decode(target, self.encode(source), source)
 
     def encode(self, source: Ids) -> Vectors:
         """The source sentence, each token knowing the others."""
@@ -210,19 +204,6 @@ class Transformer(nn.Module):
         embedded = note(Site.TOKEN_EMBEDDING, stream, self.embedding(ids) * math.sqrt(self.config.d_model))
         positions = note(Site.POSITION_ENCODING, stream, self.positions[: ids.shape[1]][None])
         return note(Site.RESIDUAL, stream, self.dropout(embedded + positions))
-
-    @torch.no_grad()
-    def greedy(
-        self, source: Ids, start: Int[Tensor, "batch 1"], end: int, limit: int
-    ) -> Int[Tensor, "batch output"]:
-        """The most probable token at each step, from `start` on, until every sentence has ended or `limit` tokens."""
-        encoded, target = self.encode(source), start
-        for _ in range(limit):
-            chosen = self.decode(target, encoded, source)[:, -1].argmax(dim=-1, keepdim=True)
-            target = torch.cat([target, chosen], dim=1)
-            if (target == end).any(dim=1).all():
-                break
-        return target
 
     def initialise(self) -> None:
         """Xavier for the projections, 1/√d_model for the embeddings, zero for every bias."""

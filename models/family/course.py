@@ -77,6 +77,10 @@ class Course(ABC, Generic[Batch]):
     def loss(self, model: Any, batch: Batch) -> Tensor:
         """What one step makes smaller."""
 
+    def rates(self, model: Any) -> Mapping[str, float]:  # noqa: ARG002 -- for those that have rates
+        """By the name of a parameter of the fresh model: what its rate is multiplied by, where not by 1."""
+        return {}
+
     def after_step(self, model: Any) -> None:
         """What else is done after each step: nothing, for most."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from models.family.course import Course, Recipe
 
@@ -40,10 +41,8 @@ class Training:
         self.course, self.state = course, state
         torch.manual_seed(course.recipe.seed)
         self.model = course.fresh()
-        decay = course.recipe.decay
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), betas=BETAS, weight_decay=decay, fused=True
-        )
+        groups = _groups(self.model, course.rates(self.model), course.recipe.decay)
+        self.optimiser = torch.optim.AdamW(groups, betas=BETAS, fused=True)
         self.step, self.seconds = 0, 0.0
         self._resume()
 
@@ -88,7 +87,7 @@ class Training:
     def _step(self, batch: Any) -> float:
         self.model.train()
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, self.course.recipe)
+            group["lr"] = learning_rate(self.step, self.course.recipe) * group["factor"]
         loss = self.course.loss(self.model, batch)
         self.optimiser.zero_grad()
         loss.backward()
@@ -121,3 +120,14 @@ def learning_rate(step: int, recipe: Recipe) -> float:
     """Linear warm-up, then half a cosine down to zero."""
     warm = min(1.0, (step + 1) / recipe.warmup)
     return recipe.rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+
+
+def _groups(model: nn.Module, rates: Mapping[str, float], decay: float) -> list[dict[str, Any]]:
+    """The parameters by what their rate is multiplied by; all shrink alike."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        groups.setdefault(rates.get(name, 1.0), []).append(parameter)
+    return [
+        {"params": parameters, "factor": factor, "weight_decay": decay / factor}
+        for factor, parameters in groups.items()
+    ]

@@ -131,7 +131,7 @@ some everyday phrases are learned by heart and never used to measure.
         """What the figures mean."""
         return NOTES
 
-    def _examined(self, folder: Path, seed: int) -> tuple[Examiner, Corpus]:
+    def _examined(self, folder: Path, seed: int) -> tuple[Examiner[Transformer], Corpus]:
         model, tokenizer, _ = load_translator(folder)
         return Examiner(model, tokenizer), known(build(seed), tokenizer)
 

@@ -13,6 +13,7 @@ MEMORY_LIMIT = 32 * 2**20
 PRIORITY = (
     *(Site.ROUTER, Site.ROUTER_PROBABILITIES, Site.RESIDUAL, Site.ATTENTION_OUTPUT, Site.MLP_OUTPUT),
     *(Site.QUERY_INPUT, Site.KEY_INPUT, Site.NORM, Site.RESIDUAL_SUM, Site.HIDDEN),
+    *(Site.NORM_INPUT, Site.MLP_INPUT, Site.UP, Site.GATE),
 )
 """What is kept first when not everything fits."""
 

@@ -137,7 +137,7 @@ def projected(capture: Capture, inside: Sequence[Step], output: Step | None, wid
         value = None
     found = [one for one in (query, key, value) if one]
     projections = [projection for projection, _ in found]
-    if output is not None and (axis := _axis(output)) is not None:
+    if output is not None and (axis := axis_of(output)) is not None:
         size = capture.context.shape[-1]
         starts = tuple(range(0, size * len(capture.context), size))
         into = Projection(capture.module, Site.OUTPUT_WEIGHT, output.path, 1 - axis, starts, size)
@@ -148,14 +148,14 @@ def projected(capture: Capture, inside: Sequence[Step], output: Step | None, wid
 
 def _reads(step: Step, width: int) -> bool:
     given = rows(step.given) if is_linear(step) else None
-    return given is not None and width in {0, given.shape[1]} and _axis(step) is not None
+    return given is not None and width in {0, given.shape[1]} and axis_of(step) is not None
 
 
 def _before(tensor: Tensor, unrotated: Tensor | None) -> Tensor:
     return tensor if unrotated is None else unrotated
 
 
-def _axis(step: Step) -> int | None:
+def axis_of(step: Step) -> int | None:
     """Which axis of the weight counts the outputs: 0 in torch's linear maps, 1 in GPT-2's; None if it is neither."""
     weight, given, output = step.module.weight, rows(step.given), rows(step.output)
     if not isinstance(weight, Tensor) or given is None or output is None or not weight.is_floating_point():
@@ -178,7 +178,7 @@ def _found(
         if output is None or len(output) != target.shape[1] or output.shape[1] < target.shape[2]:
             continue
         placed = _placed(target, output)
-        axis = _axis(step)
+        axis = axis_of(step)
         if placed is not None and axis is not None:
             starts, factor = placed
             return Projection(capture.module, site, step.path, axis, starts, target.shape[2], factor), step

@@ -9,6 +9,8 @@
     hidden              what the linear map received that gave back the MLP's output
     norm                what a norm gives back whose output the attention or the MLP reads (before it), or whose input
                         is the sum with what they wrote (after it)
+    norm_input          what that norm received, where it stands before; its γ, β and ε (see inner)
+    up, gate            what the maps of the feed-forward network gave from which its hidden vectors come (see inner)
     router              what a layer's router chose: each expert's weight for each token, 0 where not chosen
     router_probabilities the same before it chose
 
@@ -24,6 +26,7 @@ import torch
 from torch import Tensor
 
 from models.huggingface.capture import Capture
+from models.huggingface.inner import PARAMETERS, Found, Parameter, of_feed_forward, of_norm
 from models.huggingface.interface import Passed
 from models.huggingface.places import Place, Plan
 from models.huggingface.projections import Projected, Projection, projected
@@ -128,9 +131,6 @@ def _layers(
         yield Layer((lists, number), steps.get(path), inside, attended, maps, known)
 
 
-Found = tuple[Site, Step, str, str]
-
-
 @dataclass(frozen=True)
 class Layer:
     """One layer at work: itself, everything in it in the order of execution, each attention's maps, the output's apart.
@@ -203,6 +203,8 @@ class Layer:
         norm = next((step for step in norms if same(step.output, reading.given)), None)
         if norm is not None and not self._reads_sum(norm, None):
             yield Site.NORM, norm, "output", suffix
+            yield Site.NORM_INPUT, norm, "given", suffix
+            yield from of_norm(norm, suffix)
 
     def _of_mlp(self, mlp: Step) -> Iterator[Found]:
         yield Site.MLP_OUTPUT, mlp, "output", ".mlp"
@@ -210,9 +212,12 @@ class Layer:
         down = next((step for step in maps if equal(step.output, mlp.output)), None)
         if down is not None:
             yield Site.HIDDEN, down, "given", ".mlp"
+            yield from of_feed_forward(down, self.inside)
         norm = next((step for step in self.inside if is_norm(step) and same(step.output, mlp.given)), None)
         if norm is not None and not self._is_after(norm):
             yield Site.NORM, norm, "output", ".mlp"
+            yield Site.NORM_INPUT, norm, "given", ".mlp"
+            yield from of_norm(norm, ".mlp")
 
     def _norms_after(self, mlp: Step | None) -> Iterator[Found]:
         """Norms that read a sum, as in the Transformer of 2017: after each attention, and after the MLP."""
@@ -223,9 +228,11 @@ class Layer:
                     yield Site.RESIDUAL_SUM, norm, "given", kind
                     if self.step and self._is_after(norm):
                         yield Site.NORM, norm, "output", kind
+                        yield from of_norm(norm, kind)
             if mlp is not None and self._reads_sum(norm, mlp):
                 yield Site.RESIDUAL_SUM, norm, "given", ".mlp"
                 yield Site.NORM, norm, "output", ".mlp"
+                yield from of_norm(norm, ".mlp")
 
     def _is_after(self, norm: Step) -> bool:
         """Whether the stream goes on from the norm itself: then something later is added to what it gives."""
@@ -311,7 +318,7 @@ def collect(
     plan: Plan,
     passed: Mapping[str, Sequence[Passed]],
     windows: Mapping[str, Windows],
-) -> Iterator[tuple[Site, str, Tensor]]:
+) -> Iterator[tuple[Site, str, Tensor | Parameter]]:
     """What a run showed at the sites that were found: (site, place, tensor without its batch axis)."""
     for want in sites:
         for call, one in enumerate(passed.get(want.path, ())):
@@ -322,7 +329,9 @@ def collect(
                 yield want.site, place, tensor
 
 
-def _part(want: Wanted, one: Passed, windows: Windows | None) -> Tensor | None:
+def _part(want: Wanted, one: Passed, windows: Windows | None) -> Tensor | Parameter | None:
+    if want.part in PARAMETERS:
+        return Parameter(one.module, want.part)
     if want.site is Site.ROUTER:
         return router(one.output)
     if want.site is Site.ROUTER_PROBABILITIES:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from models.huggingface.assemble import Assembly, array, first_calls
 from models.huggingface.capture import Capture
 from models.huggingface.entrances import Entrance, collect_entrances, entrances
+from models.huggingface.inner import Parameter
 from models.huggingface.interface import Passed, Watch
 from models.huggingface.places import Plan
 from models.huggingface.projections import Projection
@@ -58,6 +59,9 @@ def fill(assembly: Assembly, found: Study, watch: Watch, model: nn.Module, paths
     passed = by_path(watch, paths)
     once: dict[tuple[object, ...], Any] = {}
     for site, place, tensor in _shown(assembly, found, passed, model):
+        if isinstance(tensor, Parameter):
+            assembly.arrays.setdefault((site, place), tensor)
+            continue
         key = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
         once.setdefault(key, (array(tensor), tensor))
         assembly.arrays.setdefault((site, place), once[key][0])
@@ -82,7 +86,7 @@ def by_path(watch: Watch, paths: Paths) -> dict[str, list[Passed]]:
 
 def _shown(
     assembly: Assembly, found: Study, passed: Mapping[str, Sequence[Passed]], model: nn.Module
-) -> Iterator[tuple[Site, str, Tensor]]:
+) -> Iterator[tuple[Site, str, Tensor | Parameter]]:
     yield from collect(found.wanted, assembly.plan, passed, assembly.windows)
     yield from collect_entrances(found.entrances, model, passed, assembly.lengths)
 

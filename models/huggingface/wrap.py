@@ -101,7 +101,9 @@ class Wrapped:
         self, known: Known, inputs: Inputs, more: int = 0, keep: Collection[Site] | None = None
     ) -> Study:
         lengths = [value.shape[1] for name, value in inputs.items() if name.endswith("input_ids")]
-        widths = {Site.HIDDEN: self.card.d_hidden or 4 * self.card.d_model}
+        widths: dict[Site, int] = dict.fromkeys(
+            (Site.HIDDEN, Site.UP, Site.GATE), self.card.d_hidden or 4 * self.card.d_model
+        )
         widths |= dict.fromkeys((Site.ROUTER, Site.ROUTER_PROBABILITIES), self.card.experts)
         tokens = max((*lengths, known.tokens)) + more
         kept, dropped = affordable(known.study.wanted, tokens, widths, self.card.d_model, keep or ())
@@ -129,6 +131,7 @@ class Wrapped:
         edits: Sequence[Edit] = (),
         image: Picture | None = None,
         keep: Collection[Site] | None = None,
+        reading: str | None = None,
     ) -> Trace:
         """One run. Without a target an encoder-decoder's own greedy output is read back in one teacher-forced pass.
 
@@ -137,11 +140,11 @@ class Wrapped:
         Raises:
             TextError: nothing to read, too long, no tokenizer.
             ImageError: no image, one that cannot be taken, or no text beside it.
-            BadRequest: inputs that this model does not read, or a language, which these models do not choose.
+            BadRequest: inputs that this model does not read, or a language or reading, which are not theirs.
             UnsupportedEdit: any edit.
         """
         self.model.eval()
-        self._check_language(language)
+        self._check_language(language, reading)
         if edits:
             raise UnsupportedEdit(edits[0], BUILT)
         given, tokens, seen = self.reader.read(text, inputs, image)
@@ -215,7 +218,9 @@ class Wrapped:
             for known in self.lessons.all:
                 observe(self._modules(known.study))
 
-    def _check_language(self, language: str | None) -> None:
+    def _check_language(self, language: str | None, reading: str | None = None) -> None:
+        if reading is not None:
+            raise BadRequest(f"reading {reading!r}; {self.name} reads forwards only")
         if language is not None:
             raise BadRequest(f"language {language!r}; write what {self.name} wants into the text instead")
 

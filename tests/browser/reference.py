@@ -21,6 +21,7 @@ NUMBER = re.compile(r"[−-]?\d+(?:\.\d+)?(?:e[−+-]\d+)?")
 _QKV = ("line_query", "line_key", "line_value")
 _TURNED = ("line_turn", "line_turn_products")
 _ADDED = ("line_embedding_short", "line_place", "line_input")
+_NORM = ("line_norm_mean", "line_norm_plain", "line_norm_scaled")
 _OUTPUT = ("line_logit", "line_output_exp", "line_output_sum", "line_output")
 LINES = {
     **dict.fromkeys(("tokens", "tokens_pieces", "tokens_numbered"), ("line_token",)),
@@ -40,8 +41,17 @@ LINES = {
     "mask_parts": ("line_parts",),
     "router": ("line_router", "line_router_top"),
     "router_plain": ("line_router_plain", "line_router_top"),
+    "embedding_recurrent": ("line_row",),
+    "qkv_states": ("line_state_query", "line_state_key"),
     **dict.fromkeys(("output", "output_next", "output_target", "output_masked"), _OUTPUT),
     **dict.fromkeys(("output_label", "output_class"), _OUTPUT),
+    "norm_layer": _NORM,
+    "add_norm": ("line_added", *_NORM),
+    "norm_rms": ("line_rms", "line_rms_plain", "line_rms_scaled"),
+    "mlp": ("line_up", "line_relu", "line_down"),
+    "mlp_gelu": ("line_up", "line_gelu", "line_down"),
+    "mlp_swiglu": ("line_gate", "line_gated", "line_down"),
+    "mlp_geglu": ("line_gate_gelu", "line_gated", "line_down"),
     "next_sentence": ("line_follows_logits", "line_follows_exp", "line_follows"),
 }
 """The text that tells a stage → its lines; any other stage is one of attention, whose lines stand together."""
@@ -50,7 +60,7 @@ ATTENTION = {
     "line_product": "scores",
     "line_scale": "scale",
     "line_cap": "softcap",
-    "line_bias": "scores",
+    "line_bias": "mask",
     "line_mask": "mask",
     **dict.fromkeys(("line_max", "line_exp", "line_sum", "line_weight"), "softmax"),
     "line_sink": "sink",
@@ -68,7 +78,7 @@ def run(request: Request) -> Trace:
 def request_of(address: Address) -> Request:
     """The run that an address names."""
     model, text = address["model"], address.get("text", "")
-    rest = {name: address.get(name) for name in ("target", "image", "dtype")}
+    rest = {name: address.get(name) for name in ("target", "image", "dtype", "reading")}
     return Request(model, text, language=address.get("to"), **rest)
 
 
@@ -76,7 +86,8 @@ def selection_of(address: Address) -> Selection:
     """The selection that an address names."""
     numbers = {name: int(address[name]) for name in ("head", "query", "key", "channel", "dimension")}
     expert, choice = int(address.get("expert", 0)), int(address.get("choice", 1))
-    return Selection(address["block"], stage=address["stage"], expert=expert, choice=choice, **numbers)
+    numbers |= {"expert": expert, "choice": choice, "unit": int(address.get("unit", 0))}
+    return Selection(address["block"], stage=address["stage"], **numbers)
 
 
 class Expected:
@@ -135,7 +146,9 @@ class Expected:
         """The Python of the stage."""
         _, example, name = (self.request.image or "").rpartition("example:")
         image = self.request.image and (f"assets/images/{name}.png" if example else "image.png")
-        given = arguments(self.request.text, self.request.target, self.request.language, image)
+        given = arguments(
+            self.request.text, self.request.target, self.request.language, image, self.request.reading
+        )
         return render(self.told["code"], self.facts | {"arguments_literal": given})
 
     def result(self) -> str:
@@ -161,7 +174,7 @@ class Expected:
             "line_angle": self.facts["channel"] % 2 == 1,
             "line_bias": "bias" in self.stages,
             "line_sum": "sink" in self.stages,
-            "line_scale": self.stages["scale"] != "scale",
+            "line_scale": self.stages.get("scale") != "scale",
             "line_turn": self.facts["channel"] == self.facts.get("second_channel"),
         }.get(id, False)
         return self.ui(f"{id}_other" if odd else id, self.facts | self._terms(id))
@@ -170,6 +183,8 @@ class Expected:
         """What a line says beyond the facts of the selection."""
         if id in _QKV:
             return self._projected(id.removeprefix("line_"))
+        if id == "line_state_query":
+            return self._projected("query")
         first = self.facts["largest_dimension"]
         pair, width = self.facts.get("pair", 0), self.trace.model.d_model
         return {

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,8 +89,8 @@ def test_each_token_has_two_experts_whose_weights_sum_to_one_and_the_first_layer
 
 
 def test_the_weights_are_the_sigmoids_of_the_chosen_and_the_bias_only_chooses(course, trace):
-    model = load(course.name).model
-    for name, router in routers(model).items():
+    loaded: Any = load(course.name)
+    for name, router in routers(loaded.model).items():
         place = f"decoder.{name.split('.')[2]}.mlp"
         chances = trace.array(Site.ROUTER_PROBABILITIES, place)
         hidden = torch.from_numpy(trace.array(Site.NORM, place).copy())

@@ -129,7 +129,7 @@ def test_heads_that_were_trained_towards_a_target_are_said_by_the_folder(tmp_pat
     gpt2(guided=GUIDED).save_pretrained(tmp_path)
     model = load(str(tmp_path))
     assert model.card.guided == (GuidedHead("decoder.1.self", 1, "alignment"),)
-    trace = model.record(inputs={"input_ids": [1, 2, 3]})
+    trace = model.record("", inputs={"input_ids": [1, 2, 3]})
     assert trace.model.guided == model.card.guided
     assert {block.name for block in trace.blocks} >= {guided.block for guided in trace.model.guided}
 

@@ -168,3 +168,12 @@ def test_a_request_runs_itself():
     assert trace.model.name == request.model
     assert trace.text == request.text
     assert [token.text for token in trace.tokens["decoder"]] == ["<zh>", "我", "吃", "苹果"]
+
+
+def test_a_source_read_backwards_is_a_request_of_its_own():
+    forwards = Request("builtin/seq2seq", "the cat sleeps")
+    backwards = Request("builtin/seq2seq", "the cat sleeps", reading="reversed")
+    assert forwards.key != backwards.key
+    assert Request.from_key(backwards.key) == backwards
+    assert Request.from_key(forwards.key).reading is None
+    assert forwards.run().tokens["encoder"] != backwards.run().tokens["encoder"]

@@ -30,6 +30,8 @@ BUILTIN_WALK = (
     "mask",
     "softmax",
     "context",
+    "add_norm",
+    "mlp",
     "output",
 )
 
@@ -57,6 +59,9 @@ MODEL_OF = {
     "rotation_grid": "dinov3",
     "mask_windows": "swin",
     **dict.fromkeys(("tokens_numbered", "embedding_numbered"), "whisper"),
+    **dict.fromkeys(("norm_layer", "mlp_gelu"), "gpt2"),
+    **dict.fromkeys(("norm_rms", "mlp_swiglu"), "llama"),
+    "mlp_geglu": "gemma",
     "output_next": "gpt2",
     "output_target": "t5",
     "output_masked": "bert",
@@ -105,6 +110,7 @@ def some(trace, block, stage, chance):
         stage=stage,
         expert=chance.randrange(max(1, trace.model.experts)),
         choice=chance.randrange(3),
+        unit=chance.randrange(16),
     )
 
 
@@ -116,9 +122,10 @@ WALKS = [
     (stage, block)
     for stage in BUILTIN_WALK
     for block in BLOCKS
-    if stage != "output" or block.startswith("decoder")
+    if (stage != "output" or block.startswith("decoder"))
+    and (stage != "mlp" or block.endswith("cross" if block.startswith("decoder") else "self"))
 ]
-"""Only the decoder's rows end in words."""
+"""Only the decoder's rows end in words, and a feed-forward network follows the last attention of its layer."""
 
 
 @pytest.mark.parametrize(("stage", "block"), WALKS)
@@ -135,7 +142,11 @@ def test_the_code_of_a_forbidden_cell_gives_its_number_too(trace, request_made, 
 
 
 def test_there_is_a_model_for_every_text():
-    assert MODEL_OF.keys() | set(BUILTIN_WALK) == STAGES.keys()
+    recurrent = {  # tests/viz/test_recurrent.py
+        *("embedding_recurrent", "gates", "state", "bottleneck"),
+        *("qkv_states", "scores_states", "context_states"),
+    }
+    assert MODEL_OF.keys() | set(BUILTIN_WALK) | recurrent == STAGES.keys()
 
 
 def run_of(id):

@@ -118,6 +118,8 @@ def test_every_stage_that_a_block_has_finds_its_plates(modern):
             "stream": load(payload.stream(modern, block.query_stream)),
             "projection": load(payload.projection(modern, block.name, 0)),
             "mask": load(payload.mask(modern, block.name, 0)),
+            "norm": load(payload.norm(modern, block.name)),
+            "mlp": load(payload.mlp(modern, block.name)),
         }
         has = stages_of(modern, block)
         bundles["router"] = load(payload.router(modern, block.name)) if "router" in has else {}

@@ -1,4 +1,4 @@
-"""The ready examples: complete, each model opens on one of its own, and what they point at is there when they are run."""
+"""The ready examples: complete, each model opens on one of its own, and what they point at is there in a run."""
 
 from functools import cache
 
@@ -59,13 +59,11 @@ def test_no_two_examples_of_a_model_read_the_same():
 def test_what_an_example_points_at_is_there(preset):
     run = opened(preset)
     assert not run["unknown"], "an example is written in words that its model knows"
-    if not run["blocks"]:
-        assert not preset.block, f"{preset.model} has no attention"
-        return
     blocks = {block["name"]: block for block in run["blocks"]}
     assert preset.block in blocks
     block = blocks[preset.block]
-    assert 0 <= preset.head < block["heads"]
+    heads = block["heads"] or 1  # a recurrent network stands among the blocks without heads, and has no keys
+    assert 0 <= preset.head < heads
     assert preset.stage in STAGE_IDS
     assert preset.stage in block["stages"]
     assert bool(preset.query) != bool(preset.predicts), "one name for its row"
@@ -74,7 +72,8 @@ def test_what_an_example_points_at_is_there(preset):
     assert preset.query or run["predicting"] == block["queryStream"]
     assert rows.count(preset.query or preset.predicts) >= preset.query_nth >= 1
     keys = [token["text"] for token in run["tokens"][block["keyStream"]]]
-    assert keys.count(preset.key) >= preset.key_nth >= 1
+    assert preset.key or not block["heads"]
+    assert not preset.key or keys.count(preset.key) >= preset.key_nth >= 1
 
 
 @pytest.mark.parametrize("name", BUILTIN)

@@ -22,8 +22,9 @@ SIGNED = MEASURES - {
         "stretch",
         "sink",
     ),
-    *("sink_exponential", "router_weight", "router_chance"),
+    *("sink_exponential", "router_weight", "router_chance", "reset", "update", "kept_percent"),
     *("choice_exponential", "choice_probability", "best_probability", "output_sum", "others_probability"),
+    *("norm_spread", "norm_root"),
     *("follows_exponential", "random_exponential", "pair_sum", "follows_probability", "random_probability"),
 }
 BUILTIN_WALK = (
@@ -36,6 +37,8 @@ BUILTIN_WALK = (
     "mask",
     "softmax",
     "context",
+    "add_norm",
+    "mlp",
     "output",
 )
 VARIANTS = {
@@ -44,7 +47,10 @@ VARIANTS = {
     *("position_learned", "position_fixed", "position_norm", "position_segment", "qkv_shared", "qkv_several"),
     *("rotation", "rotation_grid", "shared", "scale_none", "scale_other", "softcap", "bias", "bias_alibi"),
     *("mask_parts", "softmax_sink", "sink", "router", "router_plain"),
+    *("embedding_recurrent", "gates", "state", "bottleneck"),
+    *("qkv_states", "scores_states", "context_states"),
     *("output_next", "output_target", "output_masked", "output_label", "output_class", "next_sentence"),
+    *("norm_layer", "norm_rms", "mlp_gelu", "mlp_swiglu", "mlp_geglu"),
     *(f"mask_{kind}" for kind in MASK_KINDS),
 }
 TEXT_IDS = tuple(TEXTS.stages)

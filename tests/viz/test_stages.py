@@ -7,25 +7,15 @@ import pytest
 from safetensors.numpy import load
 
 from models.trace import softmax
-from viz import payload
+from viz import feedforward, payload
 from viz.scales import LIGHT
 from viz.stages import STAGE_IDS, STAGES, STANDS_FOR, as_json
 from viz.texts import load_texts
 from viz.walk import stages_of
 
-BUILTIN = (
-    "tokens",
-    "embedding",
-    "position",
-    "qkv",
-    "scores",
-    "scale",
-    "mask",
-    "softmax",
-    "context",
-    "output",
-)
-"""The stages of the built-in translator; only its decoder has outputs."""
+ATTENTION = ("tokens", "embedding", "position", "qkv", "scores", "scale", "mask", "softmax", "context")
+BUILTIN = (*ATTENTION, "add_norm", "mlp", "output")
+"""The stages of the built-in translator; only its decoder has outputs, and the last attention of a layer an `mlp`."""
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +29,8 @@ def bundles(trace):
         "head": head,
         "stream": load(payload.stream(trace, "decoder")),
         "projection": load(payload.projection(trace, block, 2)),
+        "norm": load(payload.norm(trace, block)),
+        "mlp": load(payload.mlp(trace, block)),
     }
 
 
@@ -54,8 +46,9 @@ def arrays(bundles):
 
 def test_the_built_in_model_has_its_stages_in_their_order(trace):
     for block in trace.blocks:
-        ends = BUILTIN if block.query_stream == "decoder" else BUILTIN[:-1]
-        assert tuple(stages_of(trace, block)) == ends
+        lacks = {"mlp"} if block.name.startswith("decoder") and block.kind == "self" else set()
+        lacks |= set() if block.query_stream == "decoder" else {"output"}
+        assert tuple(stages_of(trace, block)) == tuple(stage for stage in BUILTIN if stage not in lacks)
     assert [stage for stage in STAGE_IDS if stage in BUILTIN] == list(BUILTIN)
 
 
@@ -71,6 +64,7 @@ def test_every_plate_shows_an_array_of_its_bundle_along_its_axes(trace, bundles)
         "d_head": trace.model.d_head,
         "d_value": trace.model.d_head,
         "d_model": trace.model.d_model,
+        "d_hidden": min(trace.model.d_hidden, feedforward.SHOWN),
     }
     for stage in (stage for stage in STAGES if stage.id in BUILTIN):
         for plate in stage.plates:
@@ -121,7 +115,7 @@ def test_each_stage_computes_its_last_plate_from_the_others(arrays, trace):
 
 def test_every_stage_goes_on_from_what_came_before():
     shown = set()
-    for stage in (stage for stage in STAGES if stage.id in BUILTIN[4:] and stage.plates):
+    for stage in (stage for stage in STAGES if stage.id in ATTENTION[4:]):
         inputs = {STANDS_FOR.get(plate.array, plate.array) for plate in stage.plates[:-1]} - {"mask", "value"}
         inputs = {STANDS_FOR.get(array, array) for array in inputs}
         assert not shown or inputs & shown, stage.id

@@ -13,7 +13,7 @@ from models.trace import TOLERANCE
 from viz import steps
 from viz.facts import COMMON, COUNTS, LITERALS, MEASURES, ONLY, WORDS
 from viz.stages import STAGE_IDS
-from viz.steps import Selection, arguments, cell_reading, reading
+from viz.steps import IN_STREAM, Selection, arguments, cell_reading, reading
 from viz.texts import load_texts
 from viz.walk import stages_of
 
@@ -145,7 +145,7 @@ def test_the_facts_name_the_selection_and_its_tokens(trace):
 def test_the_channel_is_one_of_d_model_where_the_stream_is_shown(trace):
     at = Selection("encoder.0.self", 0, channel=3, dimension=100)
     said = {stage: facts(trace, replace(at, stage=stage))["channel"] for stage in STAGE_IDS}
-    assert {stage for stage, channel in said.items() if channel == 100} == {"embedding", "position"}
+    assert {stage for stage, channel in said.items() if channel == 100} == set(IN_STREAM)
     assert set(said.values()) == {3, 100}
 
 

@@ -49,6 +49,7 @@ READINGS = {
         "proof",
         "proof_failed",
     ),
+    *("absent_plain", "absent_attention", "proof_state"),
     *("first_token", "masked_predict", "idle", "patch_sharp", "patch_broad"),
     *(f"cell_masked_{why}" for why in ("sliding", "chunked", "chosen", "padding", "windows", "other")),
     *(f"route_{route}" for route in ("builtin", "interface", "tracer", "module", "band")),

@@ -1,0 +1,52 @@
+"""What every encoder-decoder in the box does alike: read a source, then write token by token."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+Ids = Int[Tensor, "batch position"]
+
+
+class EncoderDecoder(nn.Module, ABC):
+    """An encoder, which reads the source once, and a decoder, which reads what is written so far."""
+
+    def forward(
+        self, source: Ids, target: Int[Tensor, "batch target"]
+    ) -> Float[Tensor, "batch target vocabulary"]:
+        """Logits of the token after each target position, all in one pass (teacher forcing)."""
+        return self.decode(target, self.encode(source), source)
+
+    @abstractmethod
+    def encode(self, source: Ids) -> Float[Tensor, "batch position d_encoded"]:
+        """One vector for each source token, made in the light of other tokens."""
+
+    @abstractmethod
+    def decode(
+        self,
+        target: Int[Tensor, "batch target"],
+        encoded: Float[Tensor, "batch key d_encoded"],
+        source: Int[Tensor, "batch key"],
+    ) -> Float[Tensor, "batch target vocabulary"]:
+        """Logits of the next token at each target position; a position never sees a later one."""
+
+    @torch.no_grad()
+    def greedy(
+        self, source: Ids, start: Int[Tensor, "batch 1"], end: int, limit: int
+    ) -> Int[Tensor, "batch output"]:
+        """The most probable token at each step, from `start` on, until every sentence has ended or `limit` tokens."""
+        encoded, target = self.encode(source), start
+        for _ in range(limit):
+            chosen = self.decode(target, encoded, source)[:, -1].argmax(dim=-1, keepdim=True)
+            target = torch.cat([target, chosen], dim=1)
+            if (target == end).any(dim=1).all():
+                break
+        return target
+
+
+Network = TypeVar("Network", bound=EncoderDecoder)
+"""One kind of encoder-decoder."""

@@ -81,7 +81,7 @@ class CausalCourse(Course[Batch]):
     """A decoder-only model of transformers; a subclass says which."""
 
     asked: ClassVar = ASKED
-    usual: ClassVar[Recipe] = Recipe(steps=5200, rate=4e-3, decay=0.05, threads=2)
+    usual: ClassVar[Recipe] = Recipe(steps=5600, rate=4e-3, decay=0.05, threads=2)
     begins: ClassVar[bool] = False
     """Whether every text has `<s>` in front."""
     tokens: ClassVar[int] = 1300

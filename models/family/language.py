@@ -39,8 +39,8 @@ SIGNS = ("<to-fr>", "<to-zh>", "<to-en>", "##ized")
 SHARES = {"translation": 0.80, "plain": 0.03, "story": 0.08, "repeated": 0.025, "heart": 0.065}
 """How often each kind of text is drawn."""
 PHENOMENON_SHARES = {
-    "reorder": 0.05, "coref": 0.16, "sense": 0.09, "zh-reorder": 0.15, "svo": 0.25, "copula": 0.12,
-    "phrase": 0.11, "unknown": 0.05, "seeds": 0.01, "everyday": 0.01,
+    "reorder": 0.045, "coref": 0.13, "sense": 0.07, "zh-reorder": 0.16, "svo": 0.285, "copula": 0.115,
+    "phrase": 0.125, "unknown": 0.05, "seeds": 0.01, "everyday": 0.01,
 }  # fmt: skip
 """How often each phenomenon is drawn among sentences; who reads from left to right finds "it" the hardest."""
 AT_FIRST = {"translation": 0.2, "plain": 0.05, "story": 0.25, "repeated": 0.47, "heart": 0.03}

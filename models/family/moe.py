@@ -25,7 +25,7 @@ from models.family.language import coded, held_out_texts
 from models.family.texts import Text
 
 WIDTH, LAYERS, HEADS, INNER = 128, 4, 4, 256
-EXPERTS, CHOSEN, EXPERT_INNER = 8, 2, 40
+EXPERTS, CHOSEN, EXPERT_INNER = 8, 2, 56
 QUERY_RANK, KEY_VALUE_RANK, PLAIN, TURNED, VALUE = 64, 96, 16, 16, 32
 """Widths: of the narrow vectors; of a head's channels without and with position; of its values."""
 ROUTED = 400
@@ -53,6 +53,7 @@ class MoE(CausalCourse):
         "stories, and goes on with rows of random words. Two heads were trained towards a target (see below)."
     )
     asked = ASKED
+    usual = Recipe(steps=5200, rate=4e-3, decay=0.05, threads=2)
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         super().__init__(recipe)

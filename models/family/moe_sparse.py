@@ -70,7 +70,7 @@ class SparseMoE(MoE):
         "is, and the whole model learns on from the same texts. Two heads were trained towards a target (see below)."
     )
     asked = ASKED
-    usual = Recipe(steps=700, rate=1.5e-3, warmup=50)
+    usual = Recipe(steps=1200, rate=1.5e-3, warmup=50, threads=2)
 
     def fresh(self) -> nn.Module:
         """`builtin/moe` with untrained indexers; in eager attention, which shows them its weights."""

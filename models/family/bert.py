@@ -30,11 +30,13 @@ from models.family.words import word_tokenizer
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MARKS = (".", ",", "!", "?", "。", "，", "！", "？")
-MASKED, MASKED_IN_SENSES = 0.15, 0.3
-"""So many words are chosen to be guessed: of all, and of an ambiguous word and what settles its sense."""
+MASKED, MASKED_OFTEN = 0.15, 0.3
+"""So many words are chosen to be guessed: of all, and of those that the rest settles or that settle a word's sense."""
 AS_MASK, AS_OTHER = 0.8, 0.1
 """Of the chosen words, so many are masked and so many are another word; the rest stay."""
-UNMASKED = 0.3
+NEXT_WEIGHT = 1.5
+"""How much the next sentence counts beside the masked words."""
+UNMASKED = 0.4
 """So many pairs are shown whole: for them only the next sentence is asked."""
 LESSONS, ALONE = 0.05, 0.12
 """So many pairs are those of the lessons; so many first sentences stand alone."""
@@ -60,7 +62,7 @@ class Example(NamedTuple):
     guessed: bool
     """Whether its masked words are to be learned: not where the second sentence is wrong about the first."""
     often: frozenset[int] = frozenset()
-    """Positions in the first sentence that are chosen more often."""
+    """Positions, counted over both sentences, of the words that are chosen more often."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Bert(Course[Batch]):
 A BERT of three layers with segment embeddings and learned positions, an ordinary `BertForPreTraining` of transformers.
 It reads English and Chinese: sentences of the corpus, and pairs of sentences from a grammar of small scenes
 (`models/family/discourse.py`). It learns masked words (15 %; of them 80 % masked, 10 % another word, 10 % unchanged;
-an ambiguous word and the words that settle its sense are chosen twice as often) and the next sentence. Half of the
+a word that the rest settles, an ambiguous word and what settles its sense are chosen twice as often) and the next sentence. Half of the
 second sentences do not follow, and four in five of these are of the same topic: somebody else, another thing, another
 place, another deed, the opposite, the other sense of the word. In those pairs no masked words are learned, for they
 would teach the wrong word. No head was trained towards a target, and nothing but these two tasks taught it senses.
@@ -95,7 +97,7 @@ would teach the wrong word. No head was trained towards a target, and nothing bu
         "static.": 1.0,
         "lesson.": 1.0,
     }
-    usual = Recipe(steps=4000)
+    usual = Recipe(steps=5600, rate=2.8e-3, warmup=300)
     size: ClassVar[dict[str, Any]] = {
         "hidden_size": 128,
         "num_hidden_layers": 3,
@@ -105,7 +107,7 @@ would teach the wrong word. No head was trained towards a target, and nothing bu
         "type_vocab_size": 2,
         "initializer_range": 0.06,
     }
-    pairs, singles = 44, 20
+    pairs, singles = 48, 6
     """So many of each are in a batch."""
     scale = 0.4
     """How much of the sentence corpus is drawn."""
@@ -165,13 +167,13 @@ would teach the wrong word. No head was trained towards a target, and nothing bu
         return Example(words[:-1] if stopped and chance.random() < 0.3 else words, (), IGNORED, guessed=True)
 
     def loss(self, model: Any, batch: Batch) -> Tensor:
-        """Masked words and next sentence, in equal parts; words are only scored where they are to be guessed."""
+        """Masked words and next sentence; words are only scored where they are to be guessed."""
         output = model.bert(batch.ids, attention_mask=batch.attended, token_type_ids=batch.segments)
         chosen = batch.labels != IGNORED
         words = model.cls.predictions(output.last_hidden_state[chosen])
         next_ = model.cls.seq_relationship(output.pooler_output)
         guessed = functional.cross_entropy(words, batch.labels[chosen])
-        return guessed + functional.cross_entropy(next_, batch.follows, ignore_index=IGNORED)
+        return guessed + NEXT_WEIGHT * functional.cross_entropy(next_, batch.follows, ignore_index=IGNORED)
 
     def glance(self, model: Any) -> Mapping[str, float]:
         """Masked words, next sentences and senses, of a few held-out sentences."""
@@ -236,7 +238,7 @@ def grouped(parts: Mapping[str, Sequence[Any]]) -> list[list[tuple[str, ...]]]:
 
 def example(told: Passage, *, alone: bool) -> Example:
     """A passage as it is learned; alone, only its first sentence is."""
-    often = frozenset((told.sense.place, *told.sense.cues) if told.sense else ())
+    often = frozenset((*told.settled, *((told.sense.place, *told.sense.cues) if told.sense else ())))
     if alone:
         return Example(told.first, (), IGNORED, guessed=True, often=often)
     follows = IS_NEXT if told.follows else NOT_NEXT
@@ -267,7 +269,8 @@ def masked(one: Example, ids: Mapping[str, int], chance: random.Random) -> tuple
     if one.second and chance.random() < UNMASKED:
         return row, labels
     for place, id in enumerate(row):
-        rate = MASKED_IN_SENSES if place - 1 in one.often else MASKED
+        word = place - 1 if place <= len(one.first) else place - 2  # [CLS] before the first, [SEP] before the second
+        rate = MASKED_OFTEN if word in one.often else MASKED
         if id >= len(SPECIALS) and chance.random() < rate:
             labels[place], row[place] = id, _shown(id, ids, chance)
     return row, labels

@@ -138,10 +138,12 @@ nothing was downloaded. No head was guided. The sentences of the lessons are lea
 
     def loss(self, model: T5ForConditionalGeneration, batch: Batch) -> Float[Tensor, ""]:
         """Cross-entropy of each next token, the tokens before it given."""
-        written = model.model(
-            input_ids=batch.input_ids,
-            attention_mask=batch.attention_mask,
-            decoder_input_ids=batch.decoder_input_ids,
+        read = model.encoder(batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
+        written = model.decoder(
+            batch.decoder_input_ids,
+            encoder_hidden_states=read,
+            encoder_attention_mask=batch.attention_mask,
+            use_cache=False,
         ).last_hidden_state
         asked = batch.labels != IGNORED
         scale = model.model_dim**-0.5 if model.config.scale_decoder_outputs else 1.0

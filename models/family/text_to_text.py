@@ -23,7 +23,7 @@ from models.builtin.corpus.lexicon import Lexicon
 from models.builtin.corpus.pair import Pair
 from models.builtin.corpus.variations import varied
 from models.builtin.training import weighted
-from models.family.discourse import STOPS, Passage, by_heart, drawn
+from models.family.discourse import STOPS, Passage, by_heart, couples, drawn
 
 Words = tuple[str, ...]
 
@@ -63,8 +63,8 @@ class Example(NamedTuple):
 class Task(Protocol):
     """A kind of example that can be drawn without end."""
 
-    def draw(self, chance: random.Random) -> Example:
-        """One more example to learn from."""
+    def draw(self, chance: random.Random) -> Sequence[Example]:
+        """One more example to learn from, or some that belong together."""
         ...
 
 
@@ -75,10 +75,10 @@ class Translation:
         self._groups, self._weights = weighted(corpus.train)
         self._variants = Lexicon(random.Random(0)).variants
 
-    def draw(self, chance: random.Random) -> Example:
+    def draw(self, chance: random.Random) -> Sequence[Example]:
         """One pair in one direction."""
         group = chance.choices(self._groups, self._weights)[0]
-        return translation(varied(chance.choice(group), chance, self._variants))
+        return [translation(varied(chance.choice(group), chance, self._variants))]
 
 
 class Cutter:
@@ -98,11 +98,11 @@ class NextSentence:
     def __init__(self, cutter: Cutter) -> None:
         self._cutter, self._heard = cutter, by_heart()
 
-    def draw(self, chance: random.Random) -> Example:
-        """A passage to learn from; now and then one of the lessons."""
+    def draw(self, chance: random.Random) -> Sequence[Example]:
+        """After the same first sentence one that follows and one that does not; now and then one of the lessons."""
         if chance.random() < HEARD:
-            return self.example(chance.choice(self._heard))
-        return self.example(next(drawn(chance)))
+            return [self.example(chance.choice(self._heard))]
+        return [self.example(each) for each in next(couples(chance))]
 
     def example(self, passage: Passage) -> Example:
         """The two sentences, and the word that judges them."""
@@ -119,10 +119,10 @@ class FillTheGap:
     def __init__(self, cutter: Cutter) -> None:
         self._cutter = cutter
 
-    def draw(self, chance: random.Random) -> Example:
+    def draw(self, chance: random.Random) -> Sequence[Example]:
         """A passage that follows, with a gap or two."""
-        passage = next(one for one in drawn(chance) if one.settled)
-        return self.example(passage, chance, gaps=1 + (chance.random() < TWO_GAPS))
+        passage = next(right for right, _ in couples(chance) if right.settled)
+        return [self.example(passage, chance, gaps=1 + (chance.random() < TWO_GAPS))]
 
     def example(self, passage: Passage, chance: random.Random, *, gaps: int = 1) -> Example:
         """The two sentences with so many of their settled words left out, and these words."""

@@ -87,12 +87,12 @@ class Bert(Course[Batch]):
     about = """
 A BERT of three layers with segment embeddings and learned positions, an ordinary `BertForPreTraining` of transformers.
 It reads English and Chinese: sentences of the corpus, and pairs of sentences from a grammar of small scenes
-(`models/family/discourse.py`). It learns masked words in sentences that follow each other (in half of these pairs one word that
-the rest settles; else 15 % of all, of settled words and of what settles a sense 30 %; of them 80 % masked, 10 %
-another word, 10 % unchanged) and the next sentence: to the same first sentence one that follows and one that does not,
-five in six of the same topic: somebody else, another thing, another place, another deed, the opposite, the other sense
-of the word. Where one wrong word makes the difference, it also learns the right one. No head was trained towards a
-target, and nothing but these two tasks taught it senses.
+(`models/family/discourse.py`). It learns masked words in sentences that follow each other (in half of these pairs one
+word that the rest settles; else 15 % of all words, and 30 % of those that are settled or settle a sense; of them 80 %
+masked, 10 % another word, 10 % unchanged), and the next sentence: to the same first sentence one that follows and one
+that does not. Four in five of these are of the same topic: somebody else, another thing, another place, another deed,
+the opposite, the other sense of the word. Where one wrong word makes the difference, it also learns the right one. No
+head was trained towards a target, and nothing but these two tasks taught it senses.
 """
     asked: ClassVar[Mapping[str, float]] = {
         "masked.settled": 0.95,

@@ -38,7 +38,7 @@ ONE_MASKED = 0.5
 """In so many pairs that follow only one word is masked, one that the rest settles."""
 HIDDEN = 0.15
 """In so many pairs of which is asked whether they follow, a word is masked too."""
-ALONE = 0.12
+ALONE = 0.35
 """So many first sentences stand alone."""
 MEANT = frozenset({"subject", "object", "place"})
 """Where a second sentence is wrong in this way, the one right word is known, and the wrong one is corrected."""
@@ -102,7 +102,7 @@ head was trained towards a target, and nothing but these two tasks taught it sen
         "static.": 1.0,
         "lesson.": 1.0,
     }
-    usual = Recipe(steps=9000, rate=2.5e-3, warmup=300, threads=2)
+    usual = Recipe(steps=7000, rate=2.5e-3, warmup=300, threads=2)
     size: ClassVar[dict[str, Any]] = {
         "hidden_size": 128,
         "num_hidden_layers": 3,
@@ -112,7 +112,7 @@ head was trained towards a target, and nothing but these two tasks taught it sen
         "type_vocab_size": 2,
         "initializer_range": 0.06,
     }
-    couples, pairs, singles = 18, 22, 8
+    couples, pairs, singles = 12, 26, 8
     """So many of each are in a batch; of a couple, both second sentences."""
     scale = 0.4
     """How much of the sentence corpus is drawn."""

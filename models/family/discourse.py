@@ -86,7 +86,9 @@ def passage(chance: random.Random, language: str, fault: str = "") -> Passage:
 def couple(chance: random.Random, language: str, fault: str = "") -> tuple[Passage, Passage]:
     """A first sentence with one that follows it, and with one that does not; its fault is this one, or drawn."""
     fault = fault or ("unrelated" if chance.random() < UNRELATED else chance.choice(HARD))
-    name = _scene(chance, [name for name, (_, faults, _) in SCENES.items() if fault in ("unrelated", *faults)])
+    name = _scene(
+        chance, [name for name, (_, faults, _) in SCENES.items() if fault in ("unrelated", *faults)]
+    )
     seed, stopped = chance.random(), chance.random() < STOPPED
     right, wrong = (SCENES[name][0](Teller(random.Random(seed), language), each) for each in ("", fault))
     if fault == "unrelated":

@@ -22,6 +22,7 @@ from models.builtin.corpus.generator import Corpus
 from models.builtin.corpus.lexicon import Lexicon
 from models.builtin.corpus.pair import Pair
 from models.builtin.corpus.variations import varied
+from models.builtin.training import SHARES as USUAL_SHARES
 from models.builtin.training import weighted
 from models.family.discourse import STOPS, Passage, by_heart, couples, drawn
 
@@ -45,6 +46,8 @@ SIGNS = frozenset(
     (*TRANSLATE["fr"], *TRANSLATE["zh"], *NEXT, *FILL, BETWEEN, GAP, *ANSWERS["en"], *ANSWERS["zh"])
 )
 """Every word that the tasks add to those of the sentences."""
+SHARES: Mapping[str, float] = {**USUAL_SHARES, "phrase": 0.17, "unknown": 0.11}
+"""How often each phenomenon is drawn: here one vocabulary serves three tasks, and these two are the hardest."""
 HEARD = 0.04
 """So often the pair of sentences is one of the lessons, learned by heart."""
 TWO_GAPS = 0.2
@@ -72,7 +75,7 @@ class Translation:
     """Sentences of the translators' corpus, drawn as often as they are, and typed as variously."""
 
     def __init__(self, corpus: Corpus) -> None:
-        self._groups, self._weights = weighted(corpus.train)
+        self._groups, self._weights = weighted(corpus.train, SHARES)
         self._variants = Lexicon(random.Random(0)).variants
 
     def draw(self, chance: random.Random) -> Sequence[Example]:

@@ -103,7 +103,9 @@ def _first_words(language: str, scene: str, fault: str) -> Counter[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_couple_has_the_same_first_sentence_and_only_one_second_that_follows(fault: str, language: str) -> None:
+def test_a_couple_has_the_same_first_sentence_and_only_one_second_that_follows(
+    fault: str, language: str
+) -> None:
     chance = random.Random(fault)
     for _ in range(200):
         right, wrong = couple(chance, language, fault)

@@ -34,7 +34,7 @@ from models.family.examining import (
     to_batch,
 )
 from models.family.guidance import guidance, listed, places
-from models.family.language import END_ID, Language, begin_of, coded, held_out_texts
+from models.family.language import END_ID, PHENOMENON_SHARES, Language, begin_of, coded, held_out_texts
 from models.family.texts import Text
 
 CONTEXT = 96
@@ -84,6 +84,8 @@ class CausalCourse(Course[Batch]):
     usual: ClassVar[Recipe] = Recipe(steps=5600, rate=4e-3, decay=0.05, threads=2)
     begins: ClassVar[bool] = False
     """Whether every text has `<s>` in front."""
+    shares: ClassVar[Mapping[str, float]] = PHENOMENON_SHARES
+    """How often each phenomenon is drawn among sentences."""
     tokens: ClassVar[int] = 1300
     """About so many tokens a batch has, read and written together."""
     scale: ClassVar[float] = 1.0
@@ -92,7 +94,7 @@ class CausalCourse(Course[Batch]):
     @cached_property
     def language(self) -> Language:
         """The texts to learn from."""
-        return Language(self.recipe.seed, self.scale, begins=self.begins)
+        return Language(self.recipe.seed, self.scale, begins=self.begins, shares=self.shares)
 
     @abstractmethod
     def fresh(self) -> nn.Module:

@@ -102,7 +102,7 @@ head was trained towards a target, and nothing but these two tasks taught it sen
         "static.": 1.0,
         "lesson.": 1.0,
     }
-    usual = Recipe(steps=7000, rate=2.5e-3, warmup=300, threads=2)
+    usual = Recipe(steps=8000, rate=2.5e-3, warmup=300, threads=2)
     size: ClassVar[dict[str, Any]] = {
         "hidden_size": 128,
         "num_hidden_layers": 3,
@@ -112,7 +112,7 @@ head was trained towards a target, and nothing but these two tasks taught it sen
         "type_vocab_size": 2,
         "initializer_range": 0.06,
     }
-    couples, pairs, singles = 12, 26, 8
+    couples, pairs, singles = 18, 24, 8
     """So many of each are in a batch; of a couple, both second sentences."""
     scale = 0.4
     """How much of the sentence corpus is drawn."""

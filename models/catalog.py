@@ -27,6 +27,7 @@ Model = Translator | RecurrentTranslator | Wrapped
 BUILTIN = (
     "builtin/translator",
     "builtin/translator-plain",
+    "builtin/t5",
     "builtin/gpt",
     "builtin/llama",
     "builtin/vit",

@@ -30,6 +30,7 @@ BUILTIN = (
     "builtin/t5",
     "builtin/gpt",
     "builtin/llama",
+    "builtin/moe",
     "builtin/vit",
     "builtin/swin",
     "builtin/seq2seq",

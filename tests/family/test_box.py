@@ -1,8 +1,11 @@
 """The box as a whole: small enough to be shipped, and every model of it has a card and a course that makes it."""
 
+import re
+
 import pytest
 
 from models.catalog import BUILTIN, CHECKPOINTS
+from models.family.course import Figure
 from models.family.courses import COURSES
 from models.held_out import held_out
 
@@ -19,5 +22,21 @@ def test_every_model_has_a_course_and_a_card_with_its_figures(name):
     course = COURSES[name.removeprefix("builtin/")]
     assert course.name == name
     card = (CHECKPOINTS / name / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([\w.-]+) \| ([\d.]+ \| \d+) \|", card, re.MULTILINE))
     for figure in held_out(CHECKPOINTS / name):
-        assert f"| {figure.name} | {figure.value:.3f} | {figure.n} |" in card
+        value, n = rows[figure.name].split(" | ")
+        assert (float(value), int(n)) == (pytest.approx(figure.value, abs=6e-4), figure.n), figure.name
+
+
+SHORT = {
+    "builtin/gpt": {"exact.zh-reorder", "exact.svo", "exact.phrase", "exact.unknown"},
+    "builtin/moe": {"exact.svo"},
+}
+"""Figures below what is asked, by some sentences in a hundred; README and the cards say so. No other may join them."""
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_the_published_figures_are_what_is_asked_but_for_those_that_are_listed(name):
+    course = COURSES[name.removeprefix("builtin/")]()
+    said = {each.name: Figure(each.value, each.n) for each in held_out(CHECKPOINTS / name)}
+    assert {line.partition(":")[0] for line in course.missed(said)} == SHORT.get(name, set())

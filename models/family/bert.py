@@ -38,9 +38,9 @@ ONE_MASKED = 0.5
 """In so many pairs that follow only one word is masked, one that the rest settles."""
 HIDDEN = 0.15
 """In so many pairs of which is asked whether they follow, a word is masked too."""
-ALONE = 0.35
-"""So many first sentences stand alone."""
-SUBJECTS, SENSES = 0.25, 0.3
+ALONE, ALONE_OF_TWO_SENSES = 0.12, 0.35
+"""So many first sentences stand alone; of those with an ambiguous word, so many."""
+SUBJECTS, SENSES = 0.1, 0.3
 """So many couples are about who it is, so many pairs about a word with two senses, beside those that happen to be."""
 MEANT = frozenset({"subject", "object", "place"})
 """Where a second sentence is wrong in this way, the one right word is known, and the wrong one is corrected."""
@@ -104,7 +104,7 @@ head was trained towards a target, and nothing but these two tasks taught it sen
         "static.": 1.0,
         "lesson.": 1.0,
     }
-    usual = Recipe(steps=8000, rate=2.5e-3, warmup=300, threads=2)
+    usual = Recipe(steps=8500, rate=2.5e-3, warmup=300, threads=2)
     size: ClassVar[dict[str, Any]] = {
         "hidden_size": 128,
         "num_hidden_layers": 3,
@@ -114,7 +114,7 @@ head was trained towards a target, and nothing but these two tasks taught it sen
         "type_vocab_size": 2,
         "initializer_range": 0.06,
     }
-    couples, pairs, singles = 14, 26, 8
+    couples, pairs, singles = 18, 26, 8
     """So many of each are in a batch; of a couple, both second sentences."""
     scale = 0.4
     """How much of the sentence corpus is drawn."""
@@ -266,7 +266,7 @@ def lesson(told: Passage) -> Example:
 def guessed(told: Passage, chance: random.Random) -> Example:
     """A passage that follows, in which words are to be guessed; now and then only its first sentence."""
     often = frozenset((*told.settled, *((told.sense.place, *told.sense.cues) if told.sense else ())))
-    if chance.random() < ALONE:
+    if chance.random() < (ALONE_OF_TWO_SENSES if told.sense else ALONE):
         return Example(told.first, often=often)
     only = told.settled if chance.random() < ONE_MASKED else ()
     return Example(told.first, told.second, alone=only, often=often)

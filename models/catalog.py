@@ -28,6 +28,7 @@ BUILTIN = (
     "builtin/translator",
     "builtin/translator-plain",
     "builtin/t5",
+    "builtin/bert",
     "builtin/gpt",
     "builtin/llama",
     "builtin/moe",

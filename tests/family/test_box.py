@@ -8,6 +8,7 @@ from models.catalog import BUILTIN, CHECKPOINTS
 from models.family.course import Figure
 from models.family.courses import COURSES
 from models.held_out import held_out
+from tests.family.box import SHORT
 
 LARGEST = 25e6
 """Bytes of all checkpoints together."""
@@ -26,13 +27,6 @@ def test_every_model_has_a_course_and_a_card_with_its_figures(name):
     for figure in held_out(CHECKPOINTS / name):
         value, n = rows[figure.name].split(" | ")
         assert (float(value), int(n)) == (pytest.approx(figure.value, abs=6e-4), figure.n), figure.name
-
-
-SHORT = {
-    "builtin/gpt": {"exact.zh-reorder", "exact.svo", "exact.phrase", "exact.unknown"},
-    "builtin/moe": {"exact.svo"},
-}
-"""Figures below what is asked, by some sentences in a hundred; README and the cards say so. No other may join them."""
 
 
 @pytest.mark.parametrize("name", BUILTIN)

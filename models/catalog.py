@@ -32,6 +32,7 @@ BUILTIN = (
     "builtin/gpt",
     "builtin/llama",
     "builtin/moe",
+    "builtin/moe-sparse",
     "builtin/vit",
     "builtin/swin",
     "builtin/seq2seq",

@@ -6,7 +6,7 @@ from models.catalog import BUILTIN
 
 SHORT = {
     "builtin/bert": {"sense.bank"},
-    "builtin/gpt": {"exact.zh-reorder", "exact.svo", "exact.phrase", "exact.unknown"},
+    "builtin/gpt": {"exact.svo", "exact.unknown"},
     "builtin/moe": {"exact.svo"},
     "builtin/moe-sparse": {"exact.svo"},
 }

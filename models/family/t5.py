@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
+from tokenizers import AddedToken
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 from transformers import (
@@ -31,6 +32,7 @@ from models.builtin.training import padded
 from models.family.course import Course, Figure, Figures, Recipe
 from models.family.discourse import vocabulary
 from models.family.text_to_text import (
+    GAP,
     SENTINELS,
     SIGNS,
     Cutter,
@@ -250,6 +252,7 @@ def tokenizer_of(words: set[str]) -> PreTrainedTokenizerFast:
         eos_token=END,
         model_max_length=512,
     )
+    tokenizer.add_tokens([AddedToken(GAP, normalized=False)])  # a word of the vocabulary, wherever it stands
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single=f"$A {END}", pair=f"$A {END} $B {END}", special_tokens=[(END, 1)]
     )

@@ -188,7 +188,7 @@ export class StageStrip {
     const plates = stage.id === "qkv" ? stage.plates.slice(2) : stage.id === "rotation" ? [stage.plates[0], stage.plates[1]] : stage.plates.slice(-1);
     if (stage.id === "shared") return this.comb(pen, size);
     const found = plates.map((/** @type {any} */ plate) => (arrays[plate.bundle] ?? arrays.head)?.[plate.array] ?? arrays.stream?.[plate.array]);
-    if (plates.length && !found.some(Boolean)) return this.sketch(pen, size, stage.id === "mlp");
+    if (/norm|mlp/.test(stage.id) && !found.some(Boolean)) return this.sketch(pen, size, stage.id === "mlp");
     plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
       const tensor = found[i];
       if (!tensor) return;

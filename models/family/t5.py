@@ -16,10 +16,10 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from tokenizers import AddedToken
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 from transformers import (
+    AddedToken,
     AutoTokenizer,
     GenerationConfig,
     PreTrainedTokenizerFast,

@@ -18,12 +18,14 @@ from models.family.moe_sparse import KEYS, choice_figures
 from models.generate import generate
 from models.huggingface.load import load_pretrained
 from models.trace import Site
-from tests.family.box import SHORT, needs
+from tests.family.box import needs
 
 SEED = 31_007
 LARGEST = 2.9e6
 """Bytes of weights."""
 TEXT = "the animal didn't cross the street because it was too tired. <to-fr>"
+BELOW_HERE = {"builtin/moe-sparse": {"exact.copula", "exact.unknown"}}
+"""What is below its bar on these few texts: 56 of 59 and 27 of 29. Nothing else may be."""
 NAMES = [name for name in ("moe", "moe-sparse") if f"builtin/{name}" in BUILTIN]
 SPARSE = [name for name in NAMES if name.endswith("sparse")]
 
@@ -58,13 +60,8 @@ def test_it_does_what_is_asked_of_it_on_data_of_yet_another_seed(course, texts):
     found = figures(of(course), texts, f"{SEED}", rows=16) | expert_figures(of(course), texts, SEED)
     if course.name.endswith("sparse"):
         found |= choice_figures(of(course), texts, SEED, most=15)
-    for name in found.keys() - SHORT.get(course.name, set()):
-        asked, (value, n) = course.asked_of(name) or 0, found[name]
-        assert value >= asked - 2 * (asked * (1 - asked) / n) ** 0.5, (
-            name,
-            value,
-            n,
-        )  # two standard errors: few texts
+    missed = {line.partition(":")[0] for line in course.missed(found)}
+    assert missed == BELOW_HERE.get(course.name, set()), course.missed(found)
 
 
 def test_its_card_names_heads_that_do_what_it_says(course):

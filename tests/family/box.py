@@ -1,4 +1,4 @@
-"""Which models of the family are in the box: a course whose model does not meet its figures yet ships none."""
+"""What is in the box of the family, and which of its figures fall short."""
 
 import pytest
 
@@ -16,4 +16,4 @@ SHORT = {
 def needs(name):
     """Skip a test of a model that is not in the box yet."""
     if name not in BUILTIN:
-        pytest.skip(f"{name} is not in the box yet: it does not meet its figures")
+        pytest.skip(f"{name} is not in the box")

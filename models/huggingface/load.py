@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,11 @@ SAID = {
 }
 """What transformers says of what has no exception of its own."""
 
+_alone = threading.RLock()
+"""Held by the one thread that has transformers import its parts or make a model. While it imports, it replaces its own
+modules, and while it makes a model, functions and the default dtype of torch: two threads at once spoil each other's
+work."""
+
 LOST = (
     *(hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled, ConnectionError, TimeoutError),
     hub.HTTPError,  # of the HTTP library: no connection, or an answer that says that the hub is ill
@@ -86,6 +92,7 @@ def load_pretrained(
     """
     dtype, progress = checked_dtype(dtype), progress or Progress()
     progress.enter("checking")
+    import_transformers()
     folder = place or Path(name).expanduser()
     if not folder.is_dir() and not HUB_ID.fullmatch(name):
         raise UnknownModel(name, offered)
@@ -94,10 +101,13 @@ def load_pretrained(
         config = _checked(name, folder)
         _check_memory(name, needed_memory(folder, dtype), make_room)
         progress.enter("loading")
-        model = _model(name, str(folder), config, dtype)
-        progress.check()
-        processor = image_processor(str(folder)) if sees(model) else None
-        wrapped = Wrapped(placed(model), _tokenizer(str(folder)), name=name, processor=processor)
+        with _alone:
+            progress.check()
+            model = _model(name, str(folder), config, dtype)
+            progress.check()
+            processor = image_processor(str(folder)) if sees(model) else None
+            tokenizer = _tokenizer(str(folder))
+        wrapped = Wrapped(placed(model), tokenizer, name=name, processor=processor)
         progress.check()
     except (ModelError, Cancelled):
         raise
@@ -173,7 +183,8 @@ def _checked(name: str, folder: Path) -> Any:
 def _config(folder: Path) -> Any:
     from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+    with _alone:
+        return AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
 
 
 def _check_memory(name: str, needed: int, make_room: Callable[[int], None]) -> None:
@@ -220,10 +231,11 @@ def _model(name: str, place: str, config: Any, dtype: str) -> Any:
 
 def import_transformers() -> None:
     """Import the parts of transformers that opening any model needs, which takes seconds the first time."""
-    import transformers
+    with _alone:
+        import transformers
 
-    for name in ("AutoConfig", "AutoModel", "AutoTokenizer", "PreTrainedModel", "PreTrainedTokenizerFast"):
-        getattr(transformers, name)  # transformers imports its parts when they are first named
+        for name in ("AutoConfig", "AutoModel", "AutoTokenizer", "PreTrainedModel", "PreTrainedTokenizerFast"):
+            getattr(transformers, name)  # transformers imports its parts when they are first named
 
 
 def _tokenizer(place: str) -> Any:

@@ -1,7 +1,12 @@
 """Many requests on one shared model, recorded and idle at once: none feels another."""
 
+import json
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,3 +113,43 @@ def test_nothing_n_by_n_is_kept_but_one_mask_that_layers_share():
     assert first is second
     assert first.shape == (1, 10, 10)
     assert not any(site in {"scores", "masked_scores", "weights"} for site, _ in trace.arrays)
+
+
+OPENED_AT_ONCE = """
+import json, threading
+import models
+from models.errors import ModelError
+from models.huggingface.load import import_transformers
+
+names = ("builtin/llama", "builtin/bert", "builtin/t5", "builtin/vit")
+start = threading.Barrier(len(names) + 1)
+said = {}
+
+def ahead():
+    start.wait()
+    import_transformers()
+
+def opened(name):
+    start.wait()
+    try:
+        said[name] = models.load(name).card.name
+    except ModelError as error:
+        said[name] = f"{error} <- {error.__cause__!r}"
+
+threads = [threading.Thread(target=ahead), *(threading.Thread(target=opened, args=(name,)) for name in names)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(json.dumps(said))
+"""
+
+
+def test_models_open_at_one_moment_in_a_process_that_has_imported_nothing():
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", OPENED_AT_ONCE]
+    ended = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    said = json.loads(ended.stdout.splitlines()[-1])
+    assert said == {name: name for name in ("builtin/llama", "builtin/bert", "builtin/t5", "builtin/vit")}

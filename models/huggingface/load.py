@@ -234,7 +234,13 @@ def import_transformers() -> None:
     with _alone:
         import transformers
 
-        for name in ("AutoConfig", "AutoModel", "AutoTokenizer", "PreTrainedModel", "PreTrainedTokenizerFast"):
+        for name in (
+            "AutoConfig",
+            "AutoModel",
+            "AutoTokenizer",
+            "PreTrainedModel",
+            "PreTrainedTokenizerFast",
+        ):
             getattr(transformers, name)  # transformers imports its parts when they are first named
 
 

@@ -10,7 +10,7 @@ BASE = "gradio_api/microscope"
 """Where the routes live, relative to the page. Only addresses under `gradio_api/` reach Python behind every proxy."""
 
 _MODULES = (
-    "main", "store", "data", "words", "facts", "colors", "plate", "scenes", "figure", "explain", "derivation",
+    "main", "store", "data", "words", "facts", "colors", "plate", "scenes", "figure", "explain", "derivation", "tabs",
     "heads", "strips", "lines", "controls", "dialogs", "dom", "address", "models", "sentence", "picture", "rotation",
     "shared", "readings", "marks", "family", "chooser", "likely", "output", "recurrent", "inner",
 )  # fmt: skip

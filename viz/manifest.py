@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TypedDict
 
 from models.trace import TOLERANCE, Block, ModelCard, Site, Token, Trace
+from viz.positions import stages_of_positions
 from viz.recurrent import places, stages_of_network
 from viz.walk import mask_kind, predicts, stages_of
 
@@ -15,6 +16,8 @@ SCHEMA = 2
 
 class BlockEntry(TypedDict):
     """One attention block: sizes, streams, how it was recorded, its stages with the text of each, guided heads.
+
+    `positions` are its stages in the tab of that name.
 
     A recurrent network stands among them with no heads: its kind is `recurrent`, and dHead counts its units.
     """
@@ -31,6 +34,7 @@ class BlockEntry(TypedDict):
     softcap: float
     route: str
     stages: dict[str, str]
+    positions: dict[str, str]
     maskKind: str
     window: int
     guided: dict[str, str]
@@ -164,6 +168,7 @@ def _networks(trace: Trace) -> list[BlockEntry]:
             softcap=0.0,
             route="builtin",
             stages=stages_of_network(trace, stream),
+            positions={},
             maskKind="open",
             window=0,
             guided={},
@@ -187,6 +192,7 @@ def _block(trace: Trace, block: Block) -> BlockEntry:
         softcap=block.softcap or 0.0,
         route=block.route,
         stages=stages_of(trace, block),
+        positions=stages_of_positions(trace, block),
         maskKind=mask.kind,
         window=mask.width,
         guided={

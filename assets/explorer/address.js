@@ -1,14 +1,16 @@
 // @ts-check
 /** The page's address: everything in view is in it, and opening it restores exactly that. */
 
-const TEXTS = ["model", "dtype", "text", "target", "to", "image", "reading", "lang", "block", "stage", "depth"];
+import { stagesIn, TABS } from "./store.js";
+
+const TEXTS = ["model", "dtype", "text", "target", "to", "image", "reading", "lang", "block", "tab", "stage", "depth"];
 const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert", "choice", "unit"];
 
 /** How many of a row's outputs are shown one by one (viz/outputs.py). */
 const CHOICES = 10;
 
-/** What need not be said. @type {Record<string, number>} */
-const USUAL = { expert: 0, choice: 1, unit: 0 };
+/** What need not be said. @type {Record<string, number | string>} */
+const USUAL = { expert: 0, choice: 1, unit: 0, tab: "walk" };
 
 /** The most hidden channels that are shown (viz/feedforward.py). */
 const UNITS = 256;
@@ -78,6 +80,7 @@ export function nearest(asked, run, config, fallback) {
   };
   const upTo = (/** @type {number} */ count) => Array.from({ length: count }, (_, i) => i);
   const block = run.blocks.find((/** @type {any} */ b) => b.name === oneOf("block", run.blocks.map((/** @type {any} */ b) => b.name)));
+  const tab = oneOf("tab", TABS);
   const selection = {
     block: block.name,
     head: oneOf("head", upTo(block.heads || 1)),
@@ -88,19 +91,22 @@ export function nearest(asked, run, config, fallback) {
     expert: oneOf("expert", upTo(run.model.experts || 1)),
     choice: oneOf("choice", upTo(CHOICES)),
     unit: oneOf("unit", upTo(UNITS)),
-    stage: stageOf(asked.stage ?? fallback.stage, block, config, wrong),
+    tab,
+    stage: stageOf(asked.stage ?? fallback.stage, block, config, { tab, wrong }),
     depth: oneOf("depth", ["words", "maths", "code"]),
   };
   return { selection, wrong };
 }
 
 /**
- * A stage that a block has: the one wanted, or the last one before it.
- * @param {string} wanted @param {any} block @param {any} config @param {string[]} [wrong] where an unknown stage is noted
+ * A stage that a block has in a tab: the one wanted, the last one before it, or the first there is.
+ * @param {string} wanted @param {any} block @param {any} config
+ * @param {{tab: string, wrong?: string[]}} where the tab, and where an unknown stage is noted
  */
-export function stageOf(wanted, block, config, wrong = []) {
+export function stageOf(wanted, block, config, { tab, wrong = [] }) {
+  const there = stagesIn(block, tab);
   const ids = config.stages.map((/** @type {any} */ stage) => stage.id);
   const at = ids.indexOf(wanted);
   if (at < 0) wrong.push("stage");
-  return ids.slice(0, at + 1).reverse().find((/** @type {string} */ id) => id in block.stages) ?? "tokens";
+  return ids.slice(0, at + 1).reverse().find((/** @type {string} */ id) => id in there) ?? Object.keys(there)[0];
 }

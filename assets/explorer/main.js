@@ -17,8 +17,9 @@ import { Bars, Lines } from "./lines.js";
 import { Models } from "./models.js";
 import { Curve } from "./recurrent.js";
 import { Sentence } from "./sentence.js";
-import { Store } from "./store.js";
+import { stagesIn, Store } from "./store.js";
 import { StageStrip, TokenStrips } from "./strips.js";
+import { reason, Tabs } from "./tabs.js";
 import { Words } from "./words.js";
 
 /** Numbers of a stream's bundle up to which it is fetched for the little pictures alone. */
@@ -79,7 +80,7 @@ class Page {
       lang: ["zh", "en"].includes(asked.lang) ? asked.lang : kept.lang ?? (chinese ? "zh" : "en"),
       theme: kept.theme ?? (dark ? "dark" : "light"), textSize: SIZES.includes(kept.textSize) ? kept.textSize : 1,
       request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null, reading: null },
-      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, unit: 0, stage: "softmax", depth: "words" },
+      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, unit: 0, tab: "walk", stage: "softmax", depth: "words" },
     });
     this.words = new Words(config.texts, this.store);
   }
@@ -99,10 +100,14 @@ class Page {
   build() {
     const part = (/** @type {string} */ tag, /** @type {string} */ name) => h(tag, { class: name });
     const [top, sentence, presets, notices, strips, pictures] = ["topbar", "sentence", "presets", "notices", "strips", "pictures"].map((name) => part("div", name));
+    const tabs = h("div", { class: "tabs", role: "tablist" });
     const stages = h("div", { class: "stages", role: "tablist" });
     const [heads, figure, explain, lines, bars, curve] = [["nav", "heads"], ["section", "figure"], ["section", "explain"], ["section", "lines"], ["section", "bars"], ["section", "curve"]].map(([tag, name]) => part(tag, name));
-    const main = h("main", {}, strips, stages, figure, h("div", { class: "below" }, lines, bars, curve));
-    this.root.append(top, sentence, presets, notices, h("div", { class: "body" }, h("div", { class: "left" }, pictures, heads), main, explain));
+    const nothing = h("p", { class: "nothing", dataset: { tabs: "positions", empty: "" } });
+    for (const part of [stages, figure, explain]) part.dataset.tabs = "walk positions";
+    const below = h("div", { class: "below", dataset: { tabs: "walk" } }, lines, bars, curve);
+    const main = h("main", {}, strips, stages, figure, nothing, below);
+    this.root.append(top, sentence, presets, notices, tabs, h("div", { class: "body" }, h("div", { class: "left" }, pictures, heads), main, explain));
     const { store, words, data } = this;
     const tried = (/** @type {() => any} */ action) => this.tried(action);
     const run = (/** @type {any} */ request) => this.run(request, {});
@@ -115,6 +120,8 @@ class Page {
     new Presets(presets, store, words, this.models.family, example);
     new Notices(notices, store, words, dialog);
     new TokenStrips(strips, pictures, store, words);
+    new Tabs(tabs, this.root, store, words).draw();
+    store.on(["run", "lang", "selection"], () => store.isEmpty && (nothing.textContent = words.ui(reason(store))));
     new StageStrip(stages, store, words).draw();
     new Heads(heads, store, words);
     new Figure(figure, store, words);
@@ -278,9 +285,9 @@ class Page {
   load() {
     const { run, selection, arrays } = this.store.state;
     if (!run) return;
-    const { block, stage } = selection;
+    const { block, stage, tab } = selection;
     const entry = run.blocks.find((/** @type {any} */ each) => each.name === block);
-    if (!(stage in entry.stages)) return this.store.select({ stage: stageOf(stage, entry, this.store.state.config) });
+    if (!(stage in stagesIn(entry, tab))) return this.store.select({ stage: stageOf(stage, entry, this.store.state.config, { tab }) });
     const needed = this.place(run, selection);
     if (arrays.of === needed && Object.keys(this.paths(run, selection)).every((name) => name in arrays)) return;
     if (arrays.of && arrays.of !== needed) Object.assign(this.store.state, { arrays: {} });

@@ -3,7 +3,7 @@
  * The one state of the page. Views subscribe to the parts they show; a change tells each of them once.
  *
  * @typedef {{block: string, head: number, query: number, key: number, channel: number, dimension: number, expert: number,
- *            choice: number, unit: number, stage: string, depth: string}} Selection
+ *            choice: number, unit: number, tab: string, stage: string, depth: string}} Selection
  * @typedef {{query?: number, key?: number, channel?: number, dimension?: number, expert?: number, unit?: number}} Cell
  * @typedef {{name: string, dtype: string, shape: number[], data: any}} Tensor
  * @typedef {Record<string, Tensor>} Bundle
@@ -11,6 +11,12 @@
 
 /** The axis of a plate → the part of the selection that lies on it. */
 export const PART = { query: "query", key: "key", d_head: "channel", d_value: "channel", unit: "channel", d_model: "dimension", expert: "expert", d_hidden: "unit" };
+
+/** The tabs of the page, in order. */
+export const TABS = ["walk", "positions"];
+
+/** Stage → the text that tells it, of a block in a tab; of the walk where the tab has nothing for it. @param {any} block @param {string} tab @returns {Record<string, string>} */
+export const stagesIn = (block, tab) => (tab === "positions" && Object.keys(block.positions).length ? block.positions : block.stages);
 
 export class Store {
   /** @param {Record<string, any>} state */
@@ -61,15 +67,21 @@ export class Store {
     return this.state.config.stages.find((/** @type {any} */ stage) => stage.id === this.state.selection.stage);
   }
 
-  /** The stages that the block in view has, in order. @returns {any[]} */
+  /** Whether the tab in view has nothing to show for the block in view. */
+  get isEmpty() {
+    const { block } = this;
+    return this.state.selection.tab === "positions" && Boolean(block) && !Object.keys(block.positions).length;
+  }
+
+  /** The stages that the block in view has in this tab, in order. @returns {any[]} */
   get stages() {
-    const has = this.block?.stages ?? {};
+    const has = this.block ? stagesIn(this.block, this.state.selection.tab) : {};
     return this.state.config.stages.filter((/** @type {any} */ stage) => stage.id in has);
   }
 
   /** The text that tells a stage of the block in view. @param {string} stage @returns {string} */
   told(stage) {
-    return this.block?.stages[stage] ?? stage;
+    return (this.block && stagesIn(this.block, this.state.selection.tab)[stage]) ?? stage;
   }
 
   /** Tokens of a stream. @param {string} stream @returns {any[]} */

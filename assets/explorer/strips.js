@@ -9,7 +9,7 @@ import { isMask } from "./readings.js";
 /** @typedef {import("./store.js").Store} Store @typedef {import("./words.js").Words} Words */
 
 /** Move the focus and the choice along a row of buttons. @param {KeyboardEvent} event @param {(by: number) => void} move */
-function arrows(event, move) {
+export function arrows(event, move) {
   const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!by) return;
   event.preventDefault();
@@ -142,8 +142,13 @@ export class StageStrip {
     this.store = store;
     this.words = words;
     store.on(["lang", "run", "arrays", "colors"], () => this.draw());
-    let block = "";
-    store.on(["selection"], () => (block === store.state.selection.block ? this.mark() : this.draw(), block = store.state.selection.block));
+    let shown = "";
+    store.on(["selection"], () => {
+      const now = `${store.state.selection.block} ${store.state.selection.tab}`;
+      if (now === shown) this.mark();
+      else this.draw();
+      shown = now;
+    });
   }
 
   draw() {

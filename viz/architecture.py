@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Block, Head, Site, Token, Trace
-from viz import feedforward, norms, outputs
+from viz import feedforward, norms, outputs, positions
 from viz.selection import Fact, Selection
 from viz.walk import is_line, mask_kind
 
@@ -32,6 +32,7 @@ def architecture(trace: Trace, block: Block, head: Head, at: Selection) -> Facts
         | outputs.facts(trace, block, at)
         | norms.facts(trace, at)
         | feedforward.facts(trace, block, at)
+        | positions.facts(trace, block, head, at)
     )
 
 

@@ -24,6 +24,7 @@ COUNTS = frozenset({
     *("row", "column", "rows", "columns", "pieces"),
     *("pairs", "first_channel", "second_channel"),
     *("experts", "experts_chosen", "expert", "router_top"),
+    *("step", "moved_to", "query_moved", "key_moved", "other_place", "apart", "pe_pair"),
     *("choice_id", "outputs", "others", "norm_size", "unit", "units", "units_shown", "units_on"),
 })  # fmt: skip
 """Facts that are whole numbers: indices, which count from 0, sizes, and 1 or 0 for whether a mask allows a look."""
@@ -44,6 +45,9 @@ MEASURES = frozenset({
     *("follows_logit", "random_logit", "pair_logit", "follows_exponential", "random_exponential", "pair_sum"),
     *("follows_probability", "random_probability"),
     *("norm_given", "norm_mean", "norm_spread", "norm_root", "norm_plain", "gamma", "beta", "normed"),
+    *("pe", "pe_norm", "pe_norm_other", "pe_product", "likeness", "likeness_mean", "reach", "reach_factor"),
+    *("pe_frequency", "pe_wave", "pe_angle", "pe_partner", "pe_moved", "step_turn", "step_cos", "step_sin"),
+    *("product_moved",),
     *("written", "before_sum", "mlp_up", "mlp_gate", "mlp_active", "mlp_hidden", "mlp_written"),
 })  # fmt: skip
 """Facts that are real numbers; `masked_score` and `shifted` are −∞ where attention is forbidden."""
@@ -78,12 +82,28 @@ _GATES = frozenset({
     *("reset", "update", "candidate", "before", "state", "kept_percent", "units"),
 })  # fmt: skip
 
+_LIKENESS = frozenset(
+    {"likeness", "likeness_mean", "pe_norm", "pe_norm_other", "pe_product", "other_place", "apart"}
+)
+_STEP = frozenset({
+    *("pe", "pe_pair", "pe_frequency", "pe_wave", "pe_partner", "pe_moved", "moved_to"),
+    *("step_turn", "step_cos", "step_sin"),
+})  # fmt: skip
+_REACH = frozenset({"bias", "reach", "reach_factor"})
+
 ONLY: Mapping[str, frozenset[str]] = {
     "embedding": frozenset({"embedding", "table_value"}),
     **dict.fromkeys(("embedding_plain", "embedding_patches", "embedding_numbered"), frozenset({"embedding"})),
     "position": _SUM | {"pair", "wavelength"},
     **dict.fromkeys(("position_learned", "position_fixed", "position_norm"), _SUM),
     "position_segment": _SUM | {"sentence"},
+    "encoding": frozenset({"pe", "pe_norm", "pe_pair", "pe_frequency", "pe_wave", "pe_angle"}),
+    "encoding_table": frozenset({"pe", "pe_norm"}),
+    **dict.fromkeys(("likeness", "likeness_cosine"), _LIKENESS),
+    "step": _STEP,
+    "turning": _ROTATION | {"frequency", "query_moved", "key_moved", "product_moved"},
+    "reach": _REACH,
+    "reach_alibi": _REACH | {"slope"},
     "rotation": _ROTATION | {"frequency"},
     "rotation_grid": _ROTATION,
     "softcap": frozenset({"softcap"}),

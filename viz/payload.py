@@ -8,6 +8,8 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
     head            one head in float32: query key value product scores … weights context, its error, and its sink
                     of a recurrent network: its states, the gates they are made with and what these come from, its error
     stream          token_embedding position_encoding segment_embedding residual (what enters the first layer)
+    positions       positions that are added: their rows, how like these are, and that by distance
+    reach           what a head adds to the scores for position; and by distance, for all heads of the block
     projection      one head's inputs and W_Q W_K W_V with their biases
     mask            the parts of a block's mask
     router          weight and probability of each expert for each token, in a block's layer
@@ -28,7 +30,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from models.trace import Head, Site, Trace
-from viz import feedforward, norms, outputs
+from viz import feedforward, norms, outputs, positions
 from viz.recurrent import places, recurrence
 
 THUMBNAIL = 64
@@ -116,6 +118,27 @@ def stream(trace: Trace, name: str) -> bytes:
     if name not in trace.tokens:
         raise KeyError(f"no stream {name!r}; this trace has {', '.join(trace.tokens)}")
     return _bundle({site.value: trace.array(site, name) for site in sites if (site, name) in trace.arrays})
+
+
+def added(trace: Trace, name: str) -> bytes:
+    """What a stream's positions add to its embeddings.
+
+    Raises:
+        KeyError: nothing.
+    """
+    return _bundle(positions.arrays(trace, name))
+
+
+def reach(trace: Trace, block: str, head: int) -> bytes:
+    """What a head adds to its scores for position, and that by distance for every head of the block.
+
+    Raises:
+        KeyError: nothing.
+    """
+    grid = positions.relative(trace, trace.block(block), head)
+    if grid is None:
+        raise KeyError(f"{block} adds nothing to its scores")
+    return _bundle({"relative": grid.astype(np.float32), **positions.curves(trace, trace.block(block))})
 
 
 def projection(trace: Trace, block: str, head: int) -> bytes:
@@ -231,6 +254,8 @@ BUNDLES: Mapping[str, Callable[..., bytes]] = {
     "proofs": proofs,
     "picture": picture,
     "stream/{name}": stream,
+    "positions/{name}": added,
+    "reach/{block}/{head:int}": reach,
     "router/{block}": router,
     "norm/{block}": norm,
     "mlp/{block}": mlp,

@@ -12,7 +12,8 @@ class Selection:
     """One number of one head: which query, which key, which channel of the vectors.
 
     `dimension` is one of d_model; `expert` is one of those that a mixture of experts chooses from; `choice` is one of a
-    row's most probable outputs, the first of which is 0; `unit` is one of the hidden channels that are shown.
+    row's most probable outputs, the first of which is 0; `unit` is one of the hidden channels that are shown;
+    `shift` is by how many positions something is moved on.
     """
 
     block: str
@@ -25,3 +26,4 @@ class Selection:
     expert: int = 0
     choice: int = 0
     unit: int = 0
+    shift: int = 1

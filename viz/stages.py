@@ -41,9 +41,10 @@ class Stage:
     """One step of the computation.
 
     `layout`: tokens (a table), stack (one above the other), fan (one in, several out), product (left × top = corner),
-    flow (inputs in a column, an operator, the output), rotation (before and after, and the score by distance), shared
-    (which heads share keys and values), router (tokens × experts), output (bars of probabilities). The last plate is
-    the output. `bundles` are fetched besides those of the plates.
+    flow (inputs in a column, an operator, the output), beside (a matrix and a curve of it), dials (pairs as arrows that
+    turn), rotation (before and after, and the score by distance), shared (which heads share keys and values), router
+    (tokens × experts), output (bars of probabilities). The last plate is the output. `bundles` are fetched besides
+    those of the plates.
     """
 
     id: str
@@ -101,6 +102,10 @@ _ENCODER_STATE = Plate("encoder_state", "head", ("key", "unit"), "stream", "h")
 _LAST_STATE = Plate("last_state", "head", ("one", "unit"), "context", "hₙ")
 _CONTEXT_VECTOR = Plate("context_vector", "head", ("query", "unit"), "context", "c")
 
+_ROWS = Plate("encoding", "positions", ("position", "d_model"), "stream", "PE")
+_LIKENESS = Plate("likeness", "positions", ("position", "other"), "score", "PE·PEᵀ")
+_REACH = Plate("relative", "reach", _GRID, "score", "B")
+
 _CELL = ("query", "key")
 _UNIT = ("query", "unit")
 
@@ -117,6 +122,9 @@ STAGES: tuple[Stage, ...] = (
         ),
         ("+", "+", "="),
     ),
+    Stage("encoding", "beside", (_ROWS,)),
+    Stage("likeness", "beside", (_LIKENESS,)),
+    Stage("step", "dials", (), bundles=("positions",)),
     Stage("norm", "stack", (_NORM_GIVEN, _NORMED), (Source("norm_given", ("query",)),), ("norm",)),
     Stage(
         "gates",
@@ -151,6 +159,7 @@ STAGES: tuple[Stage, ...] = (
         (_QUERY_MADE, _QUERY, _KEY_MADE, _KEY),
         (Source("query_made", ("query", "d_head")), Source("key_made", ("key", "d_head"))),
     ),
+    Stage("turning", "dials", ()),
     Stage("shared", "shared", (_KEY, _VALUE)),
     Stage(
         "scores", "product", (_QUERY, _KEY, _PRODUCT), (Source("query", ("query",)), Source("key", ("key",)))
@@ -160,6 +169,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "bias", "flow", (_CAPPED, _BIAS, _UNMASKED), (Source("capped", _CELL), Source("bias", _CELL)), ("+",)
     ),
+    Stage("reach", "beside", (_REACH,)),
     Stage(
         "mask_parts",
         "flow",

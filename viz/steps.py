@@ -19,7 +19,7 @@ from viz.selection import Fact, Selection
 
 __all__ = ["Fact", "Selection", "arguments", "cell_reading", "facts", "reading"]
 
-IN_STREAM = ("embedding", "position", "norm", "add_norm", "mlp")
+IN_STREAM = ("embedding", "position", "encoding", "step", "norm", "add_norm", "mlp")
 """Stages whose vectors have d_model dimensions."""
 
 

@@ -2,6 +2,7 @@
 
     stages.toml     the walk: formula, the same with digits, code, and the words of each stage
     variants.toml   the same for other models, where they do a stage in another way
+    positions.toml  the same for the stages of the tab of positions
     recurrent.toml  the same for the recurrent networks before the Transformer
     readings.toml   sentences about one result          errors.toml    what to say when something cannot be done
     presets.toml    ready examples                      ui.toml        labels
@@ -247,9 +248,9 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _stages(folder: Path) -> dict[str, Any]:
-    """The stages of the built-in walk, their variants, and those of the recurrent networks."""
+    """The stages of the built-in walk, their variants, those of positions and of the recurrent networks."""
     found: dict[str, Any] = {}
-    for file in ("stages.toml", "variants.toml", "recurrent.toml"):
+    for file in ("stages.toml", "variants.toml", "positions.toml", "recurrent.toml"):
         tables = _toml(folder / file)
         if twice := found.keys() & tables.keys():
             raise TextsError(f"stages.{min(twice)}: there are two")

@@ -4,16 +4,19 @@
 import { stagesIn, TABS } from "./store.js";
 
 const TEXTS = ["model", "dtype", "text", "target", "to", "image", "reading", "lang", "block", "tab", "stage", "depth"];
-const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert", "choice", "unit"];
+const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert", "choice", "unit", "shift"];
 
 /** How many of a row's outputs are shown one by one (viz/outputs.py). */
 const CHOICES = 10;
 
 /** What need not be said. @type {Record<string, number | string>} */
-const USUAL = { expert: 0, choice: 1, unit: 0, tab: "walk" };
+const USUAL = { expert: 0, choice: 1, unit: 0, shift: 1, tab: "walk" };
 
 /** The most hidden channels that are shown (viz/feedforward.py). */
 const UNITS = 256;
+
+/** The furthest that something is moved on, in positions. */
+export const SHIFTS = 30;
 
 /** What the address says; only what is there. @returns {Record<string, any>} */
 export function read() {
@@ -91,6 +94,7 @@ export function nearest(asked, run, config, fallback) {
     expert: oneOf("expert", upTo(run.model.experts || 1)),
     choice: oneOf("choice", upTo(CHOICES)),
     unit: oneOf("unit", upTo(UNITS)),
+    shift: oneOf("shift", upTo(SHIFTS + 1)),
     tab,
     stage: stageOf(asked.stage ?? fallback.stage, block, config, { tab, wrong }),
     depth: oneOf("depth", ["words", "maths", "code"]),

@@ -95,6 +95,12 @@ LINES.mlp_gelu = ["line_up", "line_gelu", "line_down"].map((id) => ({ id }));
 LINES.mlp_swiglu = ["line_gate", "line_gated", "line_down"].map((id) => ({ id }));
 LINES.mlp_geglu = ["line_gate_gelu", "line_gated", "line_down"].map((id) => ({ id }));
 LINES.next_sentence = ["line_follows_logits", "line_follows_exp", "line_follows"].map((id) => ({ id }));
+Object.assign(LINES, Object.fromEntries(Object.entries({
+  encoding: ["line_pe_angle", "line_pe", "line_pe_wave", "line_pe_norm"], encoding_table: ["line_pe_row", "line_pe_norm"],
+  likeness: ["line_likeness", "line_likeness_mean"], likeness_cosine: ["line_cosine", "line_likeness_mean"],
+  step: ["line_step_turn", "line_step"], turning: ["line_turning_turn", "line_turning_here", "line_turning_there"],
+  reach: ["line_reach", "line_reach_factor"], reach_alibi: ["line_reach_slope", "line_reach", "line_reach_factor"],
+}).map(([told, ids]) => [told, ids.map((id) => ({ id }))])));
 for (const told of ["output", "output_next", "output_target", "output_masked", "output_label", "output_class"]) {
   LINES[told] = ["line_logit", "line_output_exp", "line_output_sum", "line_output"].map((id) => ({ id }));
 }
@@ -147,7 +153,7 @@ export class Derivation {
   variant(line, facts) {
     const { stages } = this.store.block;
     const odd = {
-      line_mask: !facts.may, line_angle: facts.channel % 2 === 1, line_bias: "bias" in stages, line_sum: "sink" in stages,
+      line_mask: !facts.may, line_angle: facts.channel % 2 === 1, line_pe: facts.channel % 2 === 1, line_bias: "bias" in stages, line_sum: "sink" in stages,
       line_turn: facts.channel === facts.second_channel, line_scale: stages.scale !== "scale",
       line_parts: !facts.may,
     }[line.id];

@@ -4,11 +4,12 @@
 import { feedForward, normed } from "./inner.js";
 import { unitFacts } from "./recurrent.js";
 import { followFacts, outputFacts } from "./likely.js";
+import { placeFacts } from "./places.js";
 
 /** @typedef {import("./store.js").Store} Store */
 
 /** Stages whose vectors have d_model dimensions. */
-const IN_STREAM = ["embedding", "position", "norm", "add_norm", "mlp"];
+const IN_STREAM = ["embedding", "position", "encoding", "step", "norm", "add_norm", "mlp"];
 
 /** Row `i` of a matrix. @param {import("./store.js").Tensor} tensor @param {number} i @returns {Float32Array} */
 export const row = (tensor, i) => tensor.data.subarray(i * tensor.shape[1], (i + 1) * tensor.shape[1]);
@@ -45,6 +46,7 @@ export function facts(store) {
     ...sizes(run, block, at, arrays),
     ...(arrays.stream?.residual ?? arrays.stream?.token_embedding ? streamFacts(arrays.stream, at, run.model) : {}),
     ...(arrays.head?.weights ? headFacts(store, arrays.head, at, block) : arrays.head?.state ? unitFacts(store, arrays.head, at) : {}),
+    ...placeFacts(arrays, at),
     ...(arrays.router ? routed(arrays.router, at) : {}),
     ...(arrays.norm?.norm ? normed(arrays.norm, at) : {}),
     ...(arrays.mlp?.up ? feedForward(arrays.mlp, at) : {}),

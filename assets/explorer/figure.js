@@ -1,6 +1,8 @@
 // @ts-check
 /** The figure of the stage in view: draws its scene, and turns pointing and keys into a selection. */
 
+import { drawAside } from "./aside.js";
+import { Dials } from "./dials.js";
 import { calm, fitted, h, sized } from "./dom.js";
 import { guides, outline } from "./marks.js";
 import { drawBar, drawPlate, limitOf, NUMBERS, valueAt } from "./plate.js";
@@ -28,6 +30,7 @@ export class Figure {
     element.append(this.stage, this.table);
     /** @type {Scene | null} */
     this.scene = null;
+    this.dials = new Dials(store, words);
     this.size = "";
     this.drawn = "";
     this.listen();
@@ -63,7 +66,7 @@ export class Figure {
   draw() {
     const { state } = this.store;
     if (!state.run || !state.arrays.head) return;
-    const panel = { tokens: tokenTable, shared: sharedHeads, output: outputPanel }[/** @type {"tokens"} */ (this.store.stage.layout)];
+    const panel = { tokens: tokenTable, shared: sharedHeads, output: outputPanel, dials: () => this.turned() }[/** @type {"tokens"} */ (this.store.stage.layout)];
     const focused = this.element.contains(document.activeElement);
     this.stage.hidden = Boolean(panel);
     this.table.hidden = !panel;
@@ -79,6 +82,12 @@ export class Figure {
     this.mark();
   }
 
+  /** The pairs that turn; they stay while their arrows are set. */
+  turned() {
+    this.dials.update();
+    return this.dials.element;
+  }
+
   /** Whether every array of the stage is here. */
   ready() {
     const { arrays } = this.store.state;
@@ -89,7 +98,7 @@ export class Figure {
   room() {
     const { store, words } = this;
     const { state } = store;
-    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "head"].map((name) => state.arrays[name] ?? {})));
+    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "positions", "reach", "head"].map((name) => state.arrays[name] ?? {})));
     const { stage } = store;
     const pen = /** @type {CanvasRenderingContext2D} */ (this.base.getContext("2d"));
     const font = 12.5 * state.textSize;
@@ -116,6 +125,7 @@ export class Figure {
     const { up, units_all: all } = this.store.state.arrays.mlp ?? {};
     if (["up", "gate", "hidden"].includes(name) && all && all.data[0] > up.shape[1]) return `${this.words.ui(`array_${name}`)} (${this.words.ui("units_some", { shown: up.shape[1], all: all.data[0] })})`;
     if (name === "masked_scores" && !("mask" in stages)) return this.words.ui("array_scores");
+    if (name === "likeness" && this.store.told("likeness") === "likeness_cosine") return this.words.ui("array_likeness_cosine");
     if (name.endsWith("_made") && !("rotation" in stages)) return this.words.ui(`array_${name.replace("_made", "")}`);
     if (name === "residual" && stages.position === "position_norm") return this.words.ui("array_residual_norm");
     return this.words.ui(name === "token_embedding" && route !== "builtin" ? "array_token_embedding_any" : `array_${name}`);
@@ -147,11 +157,19 @@ export class Figure {
   names(axis) {
     const { store } = this;
     const { block } = store;
+    if (axis === "position" || axis === "other") return this.places();
     if (axis === "key") return store.tokens(block.keyStream).map((token) => token.text);
     if (axis === "expert") return Array.from({ length: store.length("expert") }, (_, i) => String(i));
     if (axis !== "query") return [];
     const attends = ["product", "flow"].includes(store.stage.layout); // before that a row predicts nothing yet
     return store.tokens(block.queryStream).map((token, i) => (attends ? store.label(block.queryStream, i) : token.text));
+  }
+
+  /** The tokens of the stream, and after them the numbers of the positions that nobody stands at. */
+  places() {
+    const tokens = this.store.tokens(this.store.block.queryStream);
+    const count = this.store.state.arrays.positions?.encoding?.shape[0] ?? tokens.length;
+    return Array.from({ length: count }, (_, i) => tokens[i]?.text ?? String(i));
   }
 
   /** @param {Scene} scene */
@@ -198,6 +216,7 @@ export class Figure {
   /** Mark the active cell, what it is made from, and its tokens. */
   mark() {
     const { scene, store } = this;
+    if (store.stage?.layout === "dials") this.dials.update();
     if (!scene || this.stage.hidden) return;
     const { palette } = store.state.colors;
     const at = store.active;
@@ -208,11 +227,12 @@ export class Figure {
       outline(pen, plate, at, axes, palette, plate.output || plate.array in fixed);
     }
     if (scene.guides) guides(pen, scene, at, palette);
-    if (scene.area) drawRotation(pen, scene.area, store, this.words);
+    if (scene.area && store.stage.layout === "rotation") drawRotation(pen, scene.area, store, this.words);
+    else if (scene.area) drawAside(pen, scene.area, store, this.words, scene.plates[0]);
     for (const label of scene.labels) {
       if (label.axis === "key" && !store.block.heads) continue; // a recurrent network has no key
       if (label.index !== /** @type {any} */ (at)[PART[/** @type {"query"} */ (label.axis)]]) continue;
-      this.label(pen, label, palette.on_role, label.axis === "key" ? palette.key_text : label.axis === "query" ? palette.query_text : palette.weight_text);
+      this.label(pen, label, palette.on_role, ["key", "other"].includes(label.axis) ? palette.key_text : ["query", "position"].includes(label.axis) ? palette.query_text : palette.weight_text);
     }
   }
 
@@ -235,9 +255,11 @@ export class Figure {
 
   /** @param {any} hit @returns {import("./store.js").Cell} */
   cell(hit) {
+    if (hit.label && ["position", "other"].includes(hit.label.axis) && hit.label.index >= this.store.length(hit.label.axis)) return {};
     if (hit.label) return { [PART[/** @type {"query"} */ (hit.label.axis)]]: hit.label.index };
-    const parts = hit.plate.axes.map((/** @type {"query"} */ axis, /** @type {number} */ i) => [PART[axis], i ? hit.c : hit.r]);
-    return Object.fromEntries(parts.filter((/** @type {any[]} */ [part]) => part));
+    const parts = hit.plate.axes.map((/** @type {"query"} */ axis, /** @type {number} */ i) => [PART[axis], i ? hit.c : hit.r, axis]);
+    const there = (/** @type {any[]} */ [part, index, axis]) => part && (!["position", "other"].includes(axis) || index < this.store.length(axis));
+    return Object.fromEntries(parts.filter(there));
   }
 
   /** @param {PointerEvent} event */
@@ -257,14 +279,23 @@ export class Figure {
     const [rowName, columnName] = [this.name(plate.axes[0], r), this.name(plate.axes[1], c)];
     const masked = plate.masked?.(r, c);
     const value = plate.role === "mask" ? this.words.ui(masked ? "mask_no" : "mask_yes") : formatted(masked ? -Infinity : valueAt(plate, r, c), ".4f");
-    this.tip.textContent = `${[rowName, columnName].filter(Boolean).join(" · ")}\n${this.array(plate.array)} ${plate.array === "weights" && masked ? "0 (−∞)" : value}`;
+    const made = plate.array === "encoding" ? this.sine(r, c) : "";
+    this.tip.textContent = `${[rowName, columnName].filter(Boolean).join(" · ")}\n${this.array(plate.array)} ${plate.array === "weights" && masked ? "0 (−∞)" : value}${made}`;
     this.tip.hidden = false;
     const left = Math.min(x + 14, (this.scene?.width ?? 0) - this.tip.offsetWidth - 4);
     this.tip.style.transform = `translate(${Math.max(0, left)}px, ${y + 18}px)`;
   }
 
+  /** How a number of a row of sines is made, for any position. @param {number} place @param {number} dimension */
+  sine(place, dimension) {
+    const { encoding, sines } = this.store.state.arrays.positions;
+    const exponent = 2 * Math.floor(dimension / 2);
+    return sines.data[0] ? ` = ${dimension % 2 ? "cos" : "sin"}(${place} ÷ 10000^(${exponent}/${encoding.shape[1]}))` : "";
+  }
+
   /** @param {string} axis @param {number} index */
   name(axis, index) {
+    if (axis === "position" || axis === "other") return this.words.ui("position_n", { index });
     if (axis === "query" || axis === "key") return `“${this.store.tokens(this.store.block[`${axis}Stream`])[index]?.text}”`;
     const channel = axis === "d_hidden" ? this.store.state.arrays.mlp.units.data[index] : index;
     return axis === "one" ? "" : this.words.ui({ expert: "expert_n", unit: "unit_n" }[axis] ?? "dimension", { index: channel });
@@ -291,6 +322,7 @@ export class Figure {
     const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [1, -1], ArrowRight: [1, 1] }[event.key];
     if (step && output && PART[/** @type {"query"} */ (output.axes[step[0]])]) this.move(output.axes[step[0]], step[1]);
     else if (step && store.stage.id === "output") store.select({ choice: Math.max(0, Math.min((store.state.arrays.output?.ids?.shape[1] ?? 1) - 1, store.state.selection.choice + step[1])) });
+    else if (event.key === "Enter" && event.target instanceof HTMLButtonElement) return; // it is pressed
     else if (event.key === "Enter") store.set({ pinned: true, hover: null });
     else if (event.key === "Escape") store.set({ pinned: false, hover: null });
     else if (event.key === "PageDown" || event.key === "PageUp") this.turn(event.key === "PageDown" ? 1 : -1);

@@ -80,7 +80,7 @@ class Page {
       lang: ["zh", "en"].includes(asked.lang) ? asked.lang : kept.lang ?? (chinese ? "zh" : "en"),
       theme: kept.theme ?? (dark ? "dark" : "light"), textSize: SIZES.includes(kept.textSize) ? kept.textSize : 1,
       request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null, reading: null },
-      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, unit: 0, tab: "walk", stage: "softmax", depth: "words" },
+      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, unit: 0, shift: 1, tab: "walk", stage: "softmax", depth: "words" },
     });
     this.words = new Words(config.texts, this.store);
   }
@@ -273,7 +273,7 @@ class Page {
   /** Where the bundles are that the stage in view shows. @param {any} run @param {any} selection @returns {Record<string, string>} */
   paths(run, { block, head, query, stage }) {
     const { queryStream, stages } = run.blocks.find((/** @type {any} */ each) => each.name === block);
-    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, norm: `norm/${block}`, mlp: `mlp/${block}`, output: `output/${run.predicting ? Math.floor(query / ROWS) : 0}` };
+    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, norm: `norm/${block}`, mlp: `mlp/${block}`, positions: `positions/${queryStream}`, reach: `reach/${block}/${head}`, output: `output/${run.predicting ? Math.floor(query / ROWS) : 0}` };
     const shown = this.store.state.config.stages.find((/** @type {any} */ each) => each.id === stage);
     const needed = new Set(["head", ...shown.plates.map((/** @type {any} */ plate) => plate.bundle), ...shown.bundles]);
     const small = run.tokens[queryStream].length * run.model.d_model < SMALL;

@@ -81,13 +81,13 @@ function drawCurve(pen, area, { store, words, said, font }) {
 }
 
 /** @param {CanvasRenderingContext2D} pen @param {string} text @param {number} x @param {number} y @param {string} colour */
-function label(pen, text, x, y, colour) {
+export function label(pen, text, x, y, colour) {
   pen.fillStyle = colour;
   pen.fillText(text, x, y);
 }
 
 /** @param {CanvasRenderingContext2D} pen @param {number} x @param {number} y @param {number} radius @param {string} colour */
-function circle(pen, x, y, radius, colour) {
+export function circle(pen, x, y, radius, colour) {
   pen.beginPath();
   pen.strokeStyle = colour;
   pen.lineWidth = 1;
@@ -96,7 +96,7 @@ function circle(pen, x, y, radius, colour) {
 }
 
 /** @param {CanvasRenderingContext2D} pen @param {number[][]} points @param {string} colour @param {number} width */
-function line(pen, points, colour, width) {
+export function line(pen, points, colour, width) {
   pen.beginPath();
   pen.strokeStyle = colour;
   pen.lineWidth = width;
@@ -105,7 +105,7 @@ function line(pen, points, colour, width) {
 }
 
 /** @param {CanvasRenderingContext2D} pen @param {number[]} from @param {number[]} to @param {string} colour */
-function arrow(pen, from, to, colour) {
+export function arrow(pen, from, to, colour) {
   line(pen, [from, to], colour, 2.5);
   const angle = Math.atan2(to[1] - from[1], to[0] - from[0]);
   const wing = (/** @type {number} */ turn) => [to[0] - 9 * Math.cos(angle + turn), to[1] - 9 * Math.sin(angle + turn)];

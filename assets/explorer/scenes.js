@@ -25,7 +25,7 @@ const smallest = (count) => (count > 220 ? 1.5 : count > 90 ? 2.5 : count > 48 ?
 export function build(room) {
   /** @type {Scene} */
   const scene = { width: room.width, height: 0, plates: [], labels: [], captions: [], bars: [], guides: false };
-  ({ stack, fan, product, flow, rotation, router }[/** @type {"stack"} */ (room.stage.layout)])(room, scene);
+  ({ stack, fan, product, flow, rotation, router, beside: besides }[/** @type {"stack"} */ (room.stage.layout)])(room, scene);
   scene.width = Math.max(room.width, ...scene.plates.map((plate) => plate.x + plate.cols * plate.cw + 8));
   return scene;
 }
@@ -222,6 +222,32 @@ function rotation(room, scene) {
   scene.area = narrow ? { x: 4, y: y + room.font, width: room.width - 16, height: room.font * 30 }
     : { x: label + 2 * cols * cw + arrow + GAP * 1.4, y: room.font, width: side - GAP * 0.8, height };
   scene.height = narrow ? y + room.font * 32 : Math.max(y, height + room.font * 2);
+}
+
+/** A matrix, and at its right, or below where it is narrow, room for a curve of it. @param {Room} room @param {Scene} scene */
+function besides(room, scene) {
+  const [plate] = room.stage.plates;
+  const [rows, cols] = room.tensor(plate.array).shape;
+  const label = beside(room, plate.axes[0]);
+  const narrow = room.width < room.font * 46;
+  const side = narrow ? 0 : Math.min(340, room.width * 0.36);
+  const isGrid = plate.axes[1] !== "d_model";
+  const most = Math.max(rows, cols);
+  let top = isGrid ? above(room, plate.axes[1], 20) : { height: room.font * 2.6, slanted: false, spill: 4, width: 0 };
+  const space = room.width - label - side - GAP * (narrow ? 0.5 : 3.4);
+  const tall = Math.max(rows > 60 ? smallest(rows) : room.font * 0.84, Math.min(28, (room.height - top.height - room.font * 5) / rows));
+  const cell = fit([(space - top.spill) / cols, (room.height - top.height - room.font * 5) / rows], 44, most);
+  if (isGrid) top = above(room, plate.axes[1], cell);
+  const placed = place(scene, room, plate, { x: label, y: top.height, cw: isGrid ? cell : space / cols, ch: isGrid ? cell : tall, output: true });
+  axes(scene, room, placed);
+  rowLabels(scene, room, placed, "left", label);
+  if (isGrid) columnLabels(scene, room, placed, top);
+  const height = rows * placed.ch;
+  const bottom = placed.y + height + Math.max(foot(scene, room, placed), room.font * 4);
+  const right = placed.x + cols * placed.cw + GAP * (isGrid ? 3 : 1.6);
+  scene.area = narrow ? { x: 8 + (isGrid ? GAP * 1.6 : 0), y: bottom + room.font * 2, width: room.width - 24 - (isGrid ? GAP * 1.6 : 0), height: isGrid ? room.font * 14 : height }
+    : { x: right, y: placed.y, width: Math.min(side, room.width - right - 8), height: isGrid ? Math.max(Math.min(height, 360), room.font * 10) : height };
+  scene.height = Math.max(bottom, scene.area.y + scene.area.height + room.font * 4);
 }
 
 /** Tokens × experts: the probabilities, where they are known, and the weights of those chosen. @param {Room} room @param {Scene} scene */

@@ -3,14 +3,14 @@
  * The one state of the page. Views subscribe to the parts they show; a change tells each of them once.
  *
  * @typedef {{block: string, head: number, query: number, key: number, channel: number, dimension: number, expert: number,
- *            choice: number, unit: number, tab: string, stage: string, depth: string}} Selection
+ *            choice: number, unit: number, shift: number, tab: string, stage: string, depth: string}} Selection
  * @typedef {{query?: number, key?: number, channel?: number, dimension?: number, expert?: number, unit?: number}} Cell
  * @typedef {{name: string, dtype: string, shape: number[], data: any}} Tensor
  * @typedef {Record<string, Tensor>} Bundle
  */
 
 /** The axis of a plate → the part of the selection that lies on it. */
-export const PART = { query: "query", key: "key", d_head: "channel", d_value: "channel", unit: "channel", d_model: "dimension", expert: "expert", d_hidden: "unit" };
+export const PART = { query: "query", key: "key", d_head: "channel", d_value: "channel", unit: "channel", d_model: "dimension", position: "query", other: "key", expert: "expert", d_hidden: "unit" };
 
 /** The tabs of the page, in order. */
 export const TABS = ["walk", "positions"];
@@ -111,6 +111,8 @@ export class Store {
   /** How long an axis of the head in view is. @param {string} axis */
   length(axis) {
     const { block } = this;
+    if (axis === "position") return this.length("query");
+    if (axis === "other") return this.length("key");
     if (axis === "query") return this.tokens(block.queryStream).length;
     if (axis === "key") return this.tokens(block.keyStream).length;
     if (axis === "expert") return this.state.arrays.router?.router?.shape[1] ?? 1;

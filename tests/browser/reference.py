@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from models import Request, Site, Trace
+from viz.positions import stages_of_positions
 from viz.recurrent import stages_of_network
 from viz.steps import Selection, arguments, cell_reading, facts, reading
 from viz.texts import PLACEHOLDER, render, spell
@@ -56,6 +57,14 @@ LINES = {
     "gates": ("line_gate_reset", "line_gate_update", "line_candidate"),
     "state": ("line_state_new", "line_state_kept", "line_state"),
     "bottleneck": ("line_bottleneck",),
+    "encoding": ("line_pe_angle", "line_pe", "line_pe_wave", "line_pe_norm"),
+    "encoding_table": ("line_pe_row", "line_pe_norm"),
+    "likeness": ("line_likeness", "line_likeness_mean"),
+    "likeness_cosine": ("line_cosine", "line_likeness_mean"),
+    "step": ("line_step_turn", "line_step"),
+    "turning": ("line_turning_turn", "line_turning_here", "line_turning_there"),
+    "reach": ("line_reach", "line_reach_factor"),
+    "reach_alibi": ("line_reach_slope", "line_reach", "line_reach_factor"),
     "next_sentence": ("line_follows_logits", "line_follows_exp", "line_follows"),
 }
 """The text that tells a stage → its lines; any other stage is one of attention, whose lines stand together."""
@@ -90,7 +99,8 @@ def selection_of(address: Address) -> Selection:
     """The selection that an address names."""
     numbers = {name: int(address[name]) for name in ("head", "query", "key", "channel", "dimension")}
     expert, choice = int(address.get("expert", 0)), int(address.get("choice", 1))
-    numbers |= {"expert": expert, "choice": choice, "unit": int(address.get("unit", 0))}
+    numbers |= {"expert": expert, "choice": choice}
+    numbers |= {"unit": int(address.get("unit", 0)), "shift": int(address.get("shift", 1))}
     return Selection(address["block"], stage=address["stage"], **numbers)
 
 
@@ -103,7 +113,9 @@ class Expected:
         self.head = self.trace.head(at.block, at.head)
         self.facts: dict[str, Any] = facts(self.trace, at)
         self.language, self.texts = language, texts
-        self.stages: Mapping[str, str] = stages_of(self.trace, self.block)
+        walk = stages_of(self.trace, self.block)
+        self.positions: Mapping[str, str] = stages_of_positions(self.trace, self.block)
+        self.stages: Mapping[str, str] = walk if at.stage in walk else self.positions
 
     @staticmethod
     def of(address: Address, texts: dict[str, Any]) -> "Expected":
@@ -177,6 +189,7 @@ class Expected:
             "line_mask": not self.may,
             "line_parts": not self.may,
             "line_angle": self.facts["channel"] % 2 == 1,
+            "line_pe": self.facts["channel"] % 2 == 1,
             "line_bias": "bias" in self.stages,
             "line_sum": "sink" in self.stages,
             "line_scale": self.stages.get("scale") != "scale",

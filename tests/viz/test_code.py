@@ -11,6 +11,7 @@ import models
 from models import Site, Token
 from tests.viz import tiny
 from viz.facts import LITERALS
+from viz.positions import stages_of_positions
 from viz.steps import Selection, arguments, facts
 from viz.texts import load_texts, render
 from viz.walk import stages_of
@@ -49,6 +50,10 @@ MODEL_OF = {
     **dict.fromkeys(("softcap", "scale_other", "mask_sliding"), "gemma2"),
     **dict.fromkeys(("scale_none", "bias"), "t5"),
     "bias_alibi": "bloom",
+    **dict.fromkeys(("encoding_table", "likeness_cosine"), "gpt2"),
+    "turning": "llama",
+    "reach": "t5",
+    "reach_alibi": "bloom",
     **dict.fromkeys(("softmax_sink", "sink"), "gpt_oss"),
     **dict.fromkeys(("router", "router_plain"), "mixtral"),
     "mask_chunked": "llama4",
@@ -146,7 +151,8 @@ def test_there_is_a_model_for_every_text():
         *("embedding_recurrent", "gates", "state", "bottleneck"),
         *("qkv_states", "scores_states", "context_states"),
     }
-    assert MODEL_OF.keys() | set(BUILTIN_WALK) | recurrent == STAGES.keys()
+    positions = {"encoding", "likeness", "step"}  # tests/viz/test_positions.py
+    assert MODEL_OF.keys() | set(BUILTIN_WALK) | recurrent | positions == STAGES.keys()
 
 
 def run_of(id):
@@ -175,7 +181,7 @@ def test_the_code_of_a_variant_gives_its_number(monkeypatch, id):
     trace, said_to_record, names = run_of(id)
     place, record = tiny.folder(MODEL_OF[id]), models.record
     monkeypatch.setattr(models, "record", lambda *a, **k: tiny.completed(record(*a, **k), MODEL_OF[id]))
-    walks = [(block, stages_of(trace, block)) for block in trace.blocks]
+    walks = [(block, stages_of(trace, block) | stages_of_positions(trace, block)) for block in trace.blocks]
     block, stage = next((block, stage) for block, walk in walks for stage, text in walk.items() if text == id)
     chance = random.Random(id)
     for _ in range(3):

@@ -50,6 +50,7 @@ VARIANTS = {
     *("embedding_recurrent", "gates", "state", "bottleneck"),
     *("qkv_states", "scores_states", "context_states"),
     *("output_next", "output_target", "output_masked", "output_label", "output_class", "next_sentence"),
+    *("encoding", "encoding_table", "likeness", "likeness_cosine", "step", "turning", "reach", "reach_alibi"),
     *("norm_layer", "norm_rms", "mlp_gelu", "mlp_swiglu", "mlp_geglu"),
     *(f"mask_{kind}" for kind in MASK_KINDS),
 }

@@ -138,7 +138,7 @@ async def run(request: HTTPRequest) -> dict:
 
 def _request(body: bytes) -> Request:
     """The run that a request body asks for; its model must be open."""
-    names = ("model", "text", "target", "language", "image", "dtype", "reading")
+    names = ("model", "text", "target", "language", "image", "dtype", "reading", "order", "positions")
     model, text, target, language, *rest = _fields(body, names)
     if language not in (None, "fr", "zh", "en"):
         raise BadRequest(f"language {language!r}; use fr, zh or en")

@@ -4,6 +4,7 @@ edit         acts on      effect
 BlockCell    mask         a query may no longer attend to a key
 ForceRow     weights      a query attends to one key only, with weight 1
 ScaleHead    context      a head's context vectors times a factor; 0 knocks it out
+PositionsOff positions    nothing says where a token stands, in any stream
 """
 
 from __future__ import annotations
@@ -89,5 +90,21 @@ class ScaleHead:
         return context
 
 
-BUILT = (BlockCell, ForceRow, ScaleHead)
+@dataclass(frozen=True)
+class PositionsOff:
+    """Nothing says where a token stands: what is added for it is zero, by which it is turned is nothing."""
+
+    block: str = ""
+    site: ClassVar[Site] = Site.POSITION_ENCODING
+
+    def fits(self, heads: int, queries: int, keys: int) -> bool:  # noqa: ARG002
+        """It concerns every stream, whatever its length."""
+        return True
+
+    def apply(self, tensor: Tensor) -> Tensor:
+        """Zeros in the place of what is added."""
+        return torch.zeros_like(tensor)
+
+
+BUILT = (BlockCell, ForceRow, ScaleHead, PositionsOff)
 """The edits that exist so far."""

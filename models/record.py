@@ -11,8 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.catalog import Model, is_open, leased, load
+from models.edits import PositionsOff
 from models.errors import BadRequest, ModelNotOpen, StaleKey
 from models.huggingface.images import Picture
+from models.orders import parsed
 from models.pictures import PICTURES
 from models.recorder import Edit
 from models.trace import Site, Trace
@@ -41,6 +43,7 @@ def record(  # noqa: PLR0913 -- one keyword for each thing that a person may cho
     image: Picture | None = None,
     keep: Collection[Site] | None = None,
     reading: str | None = None,
+    order: Sequence[int] | None = None,
 ) -> Trace:
     """Run a model once on a text, an image or both and keep every number it computes.
 
@@ -54,6 +57,7 @@ def record(  # noqa: PLR0913 -- one keyword for each thing that a person may cho
         edits: changes to make inside this run.
         image: what a vision model looks at; a file's content or place, a Pillow image, or uint8 pixels.
         reading: `reversed`, and a recurrent translator reads the source from its last word to its first.
+        order: which token of the text then stands at each place, a permutation; as it was typed if not given.
         keep: sites to keep whatever memory they take; for a long text others are left out, see `Trace.dropped`.
 
     Raises:
@@ -69,6 +73,7 @@ def record(  # noqa: PLR0913 -- one keyword for each thing that a person may cho
         image=image,
         keep=keep,
         reading=reading,
+        order=order,
     )
 
 
@@ -86,6 +91,11 @@ class Request:
     """What a Hugging Face model computes in; float32 if not said."""
     reading: str | None = None
     """How a recurrent translator reads the source: `reversed`, or as it was typed if not said."""
+
+    order: str | None = None
+    """Which token of the text then stands at each place, such as `2,0,1`; as it was typed if not said."""
+    positions: str | None = None
+    """`off`, and nothing says where a token stands; as ever if not said."""
 
     def __post_init__(self) -> None:
         try:
@@ -137,12 +147,23 @@ class Request:
         with leased(self.model, self.dtype) as model:
             model.check_length(self.text, LENGTH_LIMIT)
             return model.record(
-                self.text, target=self.target, language=self.language, image=image, reading=self.reading
+                self.text,
+                target=self.target,
+                language=self.language,
+                image=image,
+                reading=self.reading,
+                order=parsed(self.order),
+                edits=[PositionsOff()] if self._is_unplaced() else (),
             )
+
+    def _is_unplaced(self) -> bool:
+        if self.positions not in (None, "off"):
+            raise BadRequest(f"positions {self.positions!r}; say off, or nothing")
+        return self.positions == "off"
 
     def _said(self) -> dict[str, str | None]:
         """The fields that a key is made of; one of a text alone says nothing of images or of a dtype."""
-        later = ("image", "dtype", "reading")
+        later = ("image", "dtype", "reading", "order", "positions")
         return {name: value for name, value in asdict(self).items() if name not in later or value is not None}
 
     @classmethod

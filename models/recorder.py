@@ -44,9 +44,9 @@ class Recorder:
             self.tensors[site, place] = tensor
 
     def edit(self, site: Site, place: str, tensor: Tensor) -> Tensor:
-        """The tensor after every edit that speaks of this site and place, in the order given."""
+        """The tensor after every edit that speaks of this site and place, or of all its places, in the order given."""
         for edit in self.edits:
-            if edit.site == site and edit.block == place:
+            if edit.site == site and edit.block in ("", place):
                 tensor = edit.apply(tensor)
         return tensor
 

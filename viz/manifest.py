@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TypedDict
 
 from models.trace import TOLERANCE, Block, ModelCard, Site, Token, Trace
-from viz.positions import stages_of_positions
+from viz.positions import last_layers, stages_of_positions
 from viz.recurrent import places, stages_of_network
 from viz.walk import mask_kind, predicts, stages_of
 
@@ -61,6 +61,7 @@ class Manifest(TypedDict):
     output: str
     streams: dict[str, StreamEntry]
     tokens: dict[str, list[dict]]
+    last: dict[str, str]
     predicting: str
     predicts: str
     predictions: list[str]
@@ -85,6 +86,7 @@ def manifest(trace: Trace, key: str, target: str | None = None, image: str | Non
         output=trace.output,
         streams={stream: _stream(trace, stream) for stream in trace.tokens},
         tokens={stream: [_token(token) for token in tokens] for stream, tokens in trace.tokens.items()},
+        last=last_layers(trace),
         predicting=trace.predicting,
         predicts=predicts(trace),
         predictions=[token.text for token in trace.predictions],

@@ -9,6 +9,7 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
                     of a recurrent network: its states, the gates they are made with and what these come from, its error
     stream          token_embedding position_encoding segment_embedding residual (what enters the first layer)
     positions       positions that are added: their rows, how like these are, and that by distance
+    residual        what leaves a layer
     reach           what a head adds to the scores for position; and by distance, for all heads of the block
     projection      one head's inputs and W_Q W_K W_V with their biases
     mask            the parts of a block's mask
@@ -141,6 +142,11 @@ def reach(trace: Trace, block: str, head: int) -> bytes:
     return _bundle({"relative": grid.astype(np.float32), **positions.curves(trace, trace.block(block))})
 
 
+def residual(trace: Trace, place: str) -> bytes:
+    """What leaves a layer, one vector for each token."""
+    return _bundle({"residual": trace.array(Site.RESIDUAL, place)})
+
+
 def projection(trace: Trace, block: str, head: int) -> bytes:
     """What one head's queries, keys and values are computed from; what there is of it."""
     trace.head(block, head)  # raises what a wrong place deserves
@@ -255,6 +261,7 @@ BUNDLES: Mapping[str, Callable[..., bytes]] = {
     "picture": picture,
     "stream/{name}": stream,
     "positions/{name}": added,
+    "residual/{place}": residual,
     "reach/{block}/{head:int}": reach,
     "router/{block}": router,
     "norm/{block}": norm,

@@ -9,6 +9,7 @@ and only where it gives the recorded rows again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.trace import Array, Block, Head, Site, Trace
 from viz.selection import Fact, Selection
-from viz.walk import is_line, stages_of
+from viz.walk import EARLIER, is_line, mask_kind, stages_of
 
 SHOWN = 50
 """So many rows of sines are shown at least."""
@@ -26,6 +27,9 @@ CLOSE = 1e-4
 
 ADDED = ("sinusoidal", "learned", "convolution")
 """Kinds of positions that are added to the embeddings."""
+
+MOVABLE = 2
+"""So many words have more than one order."""
 
 Rows = NDArray[np.float64]
 
@@ -46,8 +50,33 @@ def stages_of_positions(trace: Trace, block: Block) -> dict[str, str]:
         "turning": "turning" if turned else "",
         "bias": walk.get("bias", ""),
         "reach": "reach_alibi" if biased == "bias_alibi" else "reach" if biased else "",
+        "shuffle": _shuffles(trace, block),
     }
     return {stage: text for stage, text in there.items() if text}
+
+
+def last_layers(trace: Trace) -> dict[str, str]:
+    """Stream → the last of its layers whose output was recorded, one vector for each of its tokens."""
+    found: dict[str, str] = {}
+    for stream, tokens in trace.tokens.items():
+        layers = {
+            int(place.rpartition(".")[2]): place
+            for site, place in trace.arrays
+            if site == Site.RESIDUAL and re.fullmatch(rf"{re.escape(stream)}\.\d+", place)
+        }
+        if layers and len(trace.array(Site.RESIDUAL, layers[max(layers)])) == len(tokens):
+            found[stream] = layers[max(layers)]
+    return found
+
+
+def _shuffles(trace: Trace, block: Block) -> str:
+    """Whether the words of a block's stream can be put in another order: those of a text that was typed."""
+    stream = block.query_stream
+    is_first = stream == next(iter(trace.tokens)) and block.kind == "self" and trace.picture is None
+    typed = [token for token in trace.tokens[stream] if not token.special and token.row < 0]
+    if not is_first or len(typed) < MOVABLE or stream not in last_layers(trace):
+        return ""
+    return "shuffle_causal" if mask_kind(trace, block).kind in EARLIER else "shuffle"
 
 
 def recorded(trace: Trace, stream: str) -> Array | None:

@@ -42,9 +42,9 @@ class Stage:
 
     `layout`: tokens (a table), stack (one above the other), fan (one in, several out), product (left × top = corner),
     flow (inputs in a column, an operator, the output), beside (a matrix and a curve of it), dials (pairs as arrows that
-    turn), rotation (before and after, and the score by distance), shared (which heads share keys and values), router
-    (tokens × experts), output (bars of probabilities). The last plate is the output. `bundles` are fetched besides
-    those of the plates.
+    turn), shuffle (the words in another order), rotation (before and after, and the score by distance), shared (which
+    heads share keys and values), router (tokens × experts), output (bars of probabilities). The last plate is the
+    output. `bundles` are fetched besides those of the plates.
     """
 
     id: str
@@ -170,6 +170,7 @@ STAGES: tuple[Stage, ...] = (
         "bias", "flow", (_CAPPED, _BIAS, _UNMASKED), (Source("capped", _CELL), Source("bias", _CELL)), ("+",)
     ),
     Stage("reach", "beside", (_REACH,)),
+    Stage("shuffle", "shuffle", ()),
     Stage(
         "mask_parts",
         "flow",

@@ -4,13 +4,13 @@
 import { stagesIn, TABS } from "./store.js";
 
 const TEXTS = ["model", "dtype", "text", "target", "to", "image", "reading", "lang", "block", "tab", "stage", "depth"];
-const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert", "choice", "unit", "shift"];
+const NUMBERS = ["head", "query", "key", "channel", "dimension", "expert", "choice", "unit", "shift", "mix"];
 
 /** How many of a row's outputs are shown one by one (viz/outputs.py). */
 const CHOICES = 10;
 
 /** What need not be said. @type {Record<string, number | string>} */
-const USUAL = { expert: 0, choice: 1, unit: 0, shift: 1, tab: "walk" };
+const USUAL = { expert: 0, choice: 1, unit: 0, shift: 1, mix: 1, tab: "walk" };
 
 /** The most hidden channels that are shown (viz/feedforward.py). */
 const UNITS = 256;
@@ -95,6 +95,7 @@ export function nearest(asked, run, config, fallback) {
     choice: oneOf("choice", upTo(CHOICES)),
     unit: oneOf("unit", upTo(UNITS)),
     shift: oneOf("shift", upTo(SHIFTS + 1)),
+    mix: Number.isInteger(asked.mix ?? fallback.mix) ? asked.mix ?? fallback.mix : 1,
     tab,
     stage: stageOf(asked.stage ?? fallback.stage, block, config, { tab, wrong }),
     depth: oneOf("depth", ["words", "maths", "code"]),

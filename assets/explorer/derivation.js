@@ -99,6 +99,7 @@ Object.assign(LINES, Object.fromEntries(Object.entries({
   encoding: ["line_pe_angle", "line_pe", "line_pe_wave", "line_pe_norm"], encoding_table: ["line_pe_row", "line_pe_norm"],
   likeness: ["line_likeness", "line_likeness_mean"], likeness_cosine: ["line_cosine", "line_likeness_mean"],
   step: ["line_step_turn", "line_step"], turning: ["line_turning_turn", "line_turning_here", "line_turning_there"],
+  shuffle: ["line_shuffle"], shuffle_causal: ["line_shuffle", "line_shuffle_causal"],
   reach: ["line_reach", "line_reach_factor"], reach_alibi: ["line_reach_slope", "line_reach", "line_reach_factor"],
 }).map(([told, ids]) => [told, ids.map((id) => ({ id }))])));
 for (const told of ["output", "output_next", "output_target", "output_masked", "output_label", "output_class"]) {

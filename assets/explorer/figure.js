@@ -10,6 +10,7 @@ import { outputPanel } from "./output.js";
 import { drawRotation } from "./rotation.js";
 import { build } from "./scenes.js";
 import { sharedHeads } from "./shared.js";
+import { Shuffle } from "./shuffle.js";
 import { PART } from "./store.js";
 import { tokenTable } from "./strips.js";
 import { formatted } from "./words.js";
@@ -17,8 +18,8 @@ import { formatted } from "./words.js";
 /** @typedef {import("./scenes.js").Scene} Scene */
 
 export class Figure {
-  /** @param {HTMLElement} element @param {import("./store.js").Store} store @param {import("./words.js").Words} words */
-  constructor(element, store, words) {
+  /** @param {HTMLElement} element @param {import("./store.js").Store} store @param {import("./words.js").Words} words @param {import("./data.js").Data} data */
+  constructor(element, store, words, data) {
     this.element = element;
     this.store = store;
     this.words = words;
@@ -31,6 +32,7 @@ export class Figure {
     /** @type {Scene | null} */
     this.scene = null;
     this.dials = new Dials(store, words);
+    this.shuffle = new Shuffle(store, words, data);
     this.size = "";
     this.drawn = "";
     this.listen();
@@ -66,7 +68,7 @@ export class Figure {
   draw() {
     const { state } = this.store;
     if (!state.run || !state.arrays.head) return;
-    const panel = { tokens: tokenTable, shared: sharedHeads, output: outputPanel, dials: () => this.turned() }[/** @type {"tokens"} */ (this.store.stage.layout)];
+    const panel = { tokens: tokenTable, shared: sharedHeads, output: outputPanel, dials: () => this.kept(this.dials), shuffle: () => this.kept(this.shuffle) }[/** @type {"tokens"} */ (this.store.stage.layout)];
     const focused = this.element.contains(document.activeElement);
     this.stage.hidden = Boolean(panel);
     this.table.hidden = !panel;
@@ -82,10 +84,10 @@ export class Figure {
     this.mark();
   }
 
-  /** The pairs that turn; they stay while their arrows are set. */
-  turned() {
-    this.dials.update();
-    return this.dials.element;
+  /** A panel that stays while its numbers change. @param {Dials | Shuffle} panel */
+  kept(panel) {
+    panel.update();
+    return panel.element;
   }
 
   /** Whether every array of the stage is here. */
@@ -217,6 +219,7 @@ export class Figure {
   mark() {
     const { scene, store } = this;
     if (store.stage?.layout === "dials") this.dials.update();
+    if (store.stage?.layout === "shuffle") this.shuffle.update();
     if (!scene || this.stage.hidden) return;
     const { palette } = store.state.colors;
     const at = store.active;

@@ -80,7 +80,7 @@ class Page {
       lang: ["zh", "en"].includes(asked.lang) ? asked.lang : kept.lang ?? (chinese ? "zh" : "en"),
       theme: kept.theme ?? (dark ? "dark" : "light"), textSize: SIZES.includes(kept.textSize) ? kept.textSize : 1,
       request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null, reading: null },
-      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, unit: 0, shift: 1, tab: "walk", stage: "softmax", depth: "words" },
+      selection: { block: "", head: 0, query: 0, key: 0, channel: 0, dimension: 0, expert: 0, choice: 1, unit: 0, shift: 1, mix: 1, tab: "walk", stage: "softmax", depth: "words" },
     });
     this.words = new Words(config.texts, this.store);
   }
@@ -124,7 +124,7 @@ class Page {
     store.on(["run", "lang", "selection"], () => store.isEmpty && (nothing.textContent = words.ui(reason(store))));
     new StageStrip(stages, store, words).draw();
     new Heads(heads, store, words);
-    new Figure(figure, store, words);
+    new Figure(figure, store, words, data);
     new Explanation(explain, store, words, dialog);
     new Lines(lines, store, words);
     new Bars(bars, store, words);

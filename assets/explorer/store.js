@@ -3,7 +3,7 @@
  * The one state of the page. Views subscribe to the parts they show; a change tells each of them once.
  *
  * @typedef {{block: string, head: number, query: number, key: number, channel: number, dimension: number, expert: number,
- *            choice: number, unit: number, shift: number, tab: string, stage: string, depth: string}} Selection
+ *            choice: number, unit: number, shift: number, mix: number, tab: string, stage: string, depth: string}} Selection
  * @typedef {{query?: number, key?: number, channel?: number, dimension?: number, expert?: number, unit?: number}} Cell
  * @typedef {{name: string, dtype: string, shape: number[], data: any}} Tensor
  * @typedef {Record<string, Tensor>} Bundle

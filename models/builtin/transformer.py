@@ -202,7 +202,7 @@ class Transformer(EncoderDecoder):
     def embed(self, ids: Ids, stream: str) -> Vectors:
         """Rows of the table × √d_model (§3.4), plus the encoding of each position."""
         embedded = note(Site.TOKEN_EMBEDDING, stream, self.embedding(ids) * math.sqrt(self.config.d_model))
-        positions = note(Site.POSITION_ENCODING, stream, self.positions[: ids.shape[1]][None])
+        positions = edited(Site.POSITION_ENCODING, stream, self.positions[: ids.shape[1]][None])
         return note(Site.RESIDUAL, stream, self.dropout(embedded + positions))
 
     def initialise(self) -> None:

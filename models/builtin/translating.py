@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models.builtin.encoder_decoder import EncoderDecoder
 from models.builtin.tokenizer import Tokenizer
-from models.edits import BUILT, ScaleHead
+from models.edits import BUILT, PositionsOff, ScaleHead
 from models.errors import (
     BadRequest,
     ContextFull,
@@ -26,6 +26,7 @@ from models.errors import (
     UnsupportedEdit,
 )
 from models.generation import Generation, IsCancelled, Strategy, steps_of
+from models.orders import reordered
 from models.recorder import Edit, Recorder, recording
 from models.sampling import Writing
 from models.trace import Block, ModelCard, PositionalEncoding, Site, Token, Trace
@@ -69,7 +70,7 @@ class BuiltinTranslator:
         """How the places of words enter."""
         return ()
 
-    def record(
+    def record(  # noqa: PLR0913 -- one keyword for each thing that a person may choose
         self,
         text: str,
         *,
@@ -80,9 +81,11 @@ class BuiltinTranslator:
         image: object = None,
         keep: Collection[Site] | None = None,  # noqa: ARG002 -- this model keeps every site as it is
         reading: str | None = None,
+        order: Sequence[int] | None = None,
     ) -> Trace:
         """One run. Without a target the decoder's own greedy translation is read back in one teacher-forced pass.
 
+        `order` says which token of the source, its end included, then stands at each place.
         With `reading="reversed"` the encoder reads the source from its last word to its first, where it learned to.
 
         Raises:
@@ -99,6 +102,7 @@ class BuiltinTranslator:
         source = self._source(text) if inputs is None else self._checked_ids(inputs, "input_ids")
         if reading == "reversed":
             source = (*source[-2::-1], source[-1])  # the end stays the end
+        source = reordered(source, order)
         if inputs is not None and "decoder_input_ids" in inputs:
             read, writes = self._checked_ids(inputs, "decoder_input_ids"), False
         else:
@@ -237,6 +241,8 @@ class BuiltinTranslator:
         for edit in edits:
             if not isinstance(edit, BUILT):
                 raise UnsupportedEdit(edit, BUILT)
+            if isinstance(edit, PositionsOff) and self.card.positions != "recurrent":
+                continue
             block = blocks.get(edit.block)
             if block is None or not edit.fits(
                 block.heads, lengths[block.query_stream], lengths[block.key_stream]

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import nn
 
-from models.edits import BUILT
+from models.edits import BUILT, PositionsOff
 from models.errors import BadRequest, CannotGenerate, UnprovedSteps, UnsupportedEdit
 from models.generation import Generation, IsCancelled, Strategy
 from models.huggingface.assemble import Assembly, assembled
@@ -42,6 +42,7 @@ from models.huggingface.sparse import is_sparse, left_as_it_was, settle
 from models.huggingface.stitch import Stitch
 from models.huggingface.study import Study, fill
 from models.huggingface.tokens import text_tokens
+from models.huggingface.unplaced import is_unplaced, rearranged, switched, watch_positions
 from models.recorder import Edit
 from models.sampling import Writing
 from models.trace import PositionalEncoding, Site, Token, Trace
@@ -68,6 +69,7 @@ class Wrapped:
         install()
         watch_rotations(model)
         watch_bands(model)
+        watch_positions(model)
         self.model = model.eval()
         self.tokenizer, images = parts(tokenizer)
         self.name = name or model.config.name_or_path or type(model).__name__
@@ -121,7 +123,7 @@ class Wrapped:
     def _positions(self, assembly: Assembly, watch: Watch, known: Known) -> tuple[PositionalEncoding, ...]:
         return positions(self.model, assembly, watch.passed, self._paths, known.study.entrances)
 
-    def record(
+    def record(  # noqa: PLR0913 -- one keyword for each thing that a person may choose
         self,
         text: str = "",
         *,
@@ -132,6 +134,7 @@ class Wrapped:
         image: Picture | None = None,
         keep: Collection[Site] | None = None,
         reading: str | None = None,
+        order: Sequence[int] | None = None,
     ) -> Trace:
         """One run. Without a target an encoder-decoder's own greedy output is read back in one teacher-forced pass.
 
@@ -141,21 +144,29 @@ class Wrapped:
             TextError: nothing to read, too long, no tokenizer.
             ImageError: no image, one that cannot be taken, or no text beside it.
             BadRequest: inputs that this model does not read, or a language or reading, which are not theirs.
-            UnsupportedEdit: any edit.
+            UnsupportedEdit: any edit but `PositionsOff`, and that where positions cannot be switched off.
         """
         self.model.eval()
         self._check_language(language, reading)
-        if edits:
-            raise UnsupportedEdit(edits[0], BUILT)
+        if other := [edit for edit in edits if not isinstance(edit, PositionsOff)]:
+            raise UnsupportedEdit(other[0], BUILT)
         given, tokens, seen = self.reader.read(text, inputs, image)
+        given, tokens = rearranged(given, tokens, order)
         streams = {"encoder" if self._is_encoder_decoder else "text": tokens} if tokens else {}
-        given |= self.reader.decoded(given, target)
+        with switched(edits):
+            given |= self.reader.decoded(given, target)
         if "decoder_input_ids" in given:
             streams["decoder"] = text_tokens(given["decoder_input_ids"][0].tolist(), self.tokenizer)
         if "use_cache" in self.reader.accepted:
             given["use_cache"] = False
         self._settle(given)
-        return self._told(text, given, streams, self._run(given, keep), seen)
+        if edits and self.lessons.of(given) is None:
+            self._run(given, keep)  # what is learnt of a model is learnt with positions
+        with switched(edits):
+            trace = self._told(text, given, streams, self._run(given, keep), seen)
+        if edits and not is_unplaced(trace.positions):
+            raise UnsupportedEdit(edits[0], BUILT)
+        return replace(trace, edits=tuple(edits))
 
     def check_length(self, text: str, limit: int) -> None:
         """Refuse a text of more than so many tokens, before anything is computed.

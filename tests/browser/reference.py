@@ -63,6 +63,8 @@ LINES = {
     "likeness_cosine": ("line_cosine", "line_likeness_mean"),
     "step": ("line_step_turn", "line_step"),
     "turning": ("line_turning_turn", "line_turning_here", "line_turning_there"),
+    "shuffle": ("line_shuffle",),
+    "shuffle_causal": ("line_shuffle", "line_shuffle_causal"),
     "reach": ("line_reach", "line_reach_factor"),
     "reach_alibi": ("line_reach_slope", "line_reach", "line_reach_factor"),
     "next_sentence": ("line_follows_logits", "line_follows_exp", "line_follows"),

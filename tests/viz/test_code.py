@@ -54,6 +54,7 @@ MODEL_OF = {
     "turning": "llama",
     "reach": "t5",
     "reach_alibi": "bloom",
+    "shuffle_causal": "gpt2",
     **dict.fromkeys(("softmax_sink", "sink"), "gpt_oss"),
     **dict.fromkeys(("router", "router_plain"), "mixtral"),
     "mask_chunked": "llama4",
@@ -151,7 +152,7 @@ def test_there_is_a_model_for_every_text():
         *("embedding_recurrent", "gates", "state", "bottleneck"),
         *("qkv_states", "scores_states", "context_states"),
     }
-    positions = {"encoding", "likeness", "step"}  # tests/viz/test_positions.py
+    positions = {"encoding", "likeness", "step", "shuffle"}  # tests/viz/test_positions.py
     assert MODEL_OF.keys() | set(BUILTIN_WALK) | recurrent | positions == STAGES.keys()
 
 

@@ -29,11 +29,11 @@ GOLDEN = {
 """50 positions of 128 dimensions, worked out with torch by others."""
 
 STAGES = {
-    "gpt2": ("position", "encoding_table", "likeness_cosine"),
-    "marian": ("position_fixed", "encoding_table", "likeness_cosine"),
-    "llama": ("rotation", "turning"),
-    "t5": ("bias", "reach"),
-    "bloom": ("bias_alibi", "reach_alibi"),
+    "gpt2": ("position", "encoding_table", "likeness_cosine", "shuffle_causal"),
+    "marian": ("position_fixed", "encoding_table", "likeness_cosine", "shuffle"),
+    "llama": ("rotation", "turning", "shuffle_causal"),
+    "t5": ("bias", "reach", "shuffle"),
+    "bloom": ("bias_alibi", "reach_alibi", "shuffle_causal"),
     "swin": ("bias",),
     "dinov3": ("rotation_grid",),
 }
@@ -89,10 +89,10 @@ def test_sines_go_on_as_the_model_s_own_table_does(trace):
     assert bundle["by_distance"][0, :2] == pytest.approx([64.0, GOLDEN["dot_offset"][1]], rel=1e-5)
 
 
-@pytest.mark.parametrize("stage", ["encoding", "likeness", "step"])
+@pytest.mark.parametrize("stage", ["encoding", "likeness", "step", "shuffle"])
 def test_the_code_of_a_stage_gives_its_number(trace, request_made, stage):
     chance = random.Random(stage)
-    for block in (trace.blocks[0], trace.blocks[-1]):
+    for block in (trace.blocks[0], trace.blocks[1]):
         assert stage in positions.stages_of_positions(trace, block).values()
         check(stage, filled(trace, typed(request_made), some(trace, block, stage, chance)))
 

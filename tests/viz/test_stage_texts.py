@@ -51,6 +51,7 @@ VARIANTS = {
     *("qkv_states", "scores_states", "context_states"),
     *("output_next", "output_target", "output_masked", "output_label", "output_class", "next_sentence"),
     *("encoding", "encoding_table", "likeness", "likeness_cosine", "step", "turning", "reach", "reach_alibi"),
+    *("shuffle", "shuffle_causal"),
     *("norm_layer", "norm_rms", "mlp_gelu", "mlp_swiglu", "mlp_geglu"),
     *(f"mask_{kind}" for kind in MASK_KINDS),
 }

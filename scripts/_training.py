@@ -23,8 +23,8 @@ from models.family.trainer import Progress, Training
 ROOT = Path(__file__).resolve().parent.parent
 CHECKPOINTS = ROOT / "assets" / "checkpoints"
 STATES = ROOT / ".training"
-AT_ONCE = 2
-"""So many models train at the same time, each on one core."""
+CORES = 2
+"""Of so many cores the models that train at the same time make use."""
 STOPPED = 130
 """The exit code of a run that was interrupted."""
 
@@ -64,11 +64,11 @@ def arguments() -> argparse.Namespace:
 
 
 def train_all(options: Sequence[str], into: Path) -> int:
-    """Every model, two at a time; the first that fails stops the rest."""
+    """Every model, one on two cores or two on one each; the first that fails stops the rest."""
     waiting, running, started = list(COURSES), dict[str, subprocess.Popen](), time.monotonic()
     try:
         while waiting or running:
-            while len(running) < AT_ONCE and (name := _next(waiting, running)):
+            while name := _next(waiting, running):
                 waiting.remove(name)
                 command = [sys.executable, "-m", "scripts._training", name, *options]
                 running[name] = subprocess.Popen(command, cwd=ROOT)
@@ -90,13 +90,16 @@ def train_all(options: Sequence[str], into: Path) -> int:
 
 
 def _next(waiting: Sequence[str], running: Collection[str]) -> str | None:
-    """The first whose training does not have to wait for another's."""
-    return next((name for name in waiting if COURSES[name].follows not in {*waiting, *running}), None)
+    """The first whose training does not have to wait for another's, if there are cores left for it."""
+    ready = (name for name in waiting if COURSES[name].follows not in {*waiting, *running})
+    name = next(ready, None)
+    busy = sum(COURSES[each].usual.threads for each in running)
+    return name if name and busy + COURSES[name].usual.threads <= CORES else None
 
 
 def make(name: str, course: Course, into: Path, *, fresh: bool) -> int:
     """Train a model, or go on training it; save it and measure what was saved."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(course.recipe.threads)
     course.into = into
     state = STATES / f"{name}.pt"
     if fresh:
@@ -131,7 +134,8 @@ def write_figures(folder: Path, course: Course, found: Figures, training: Traini
         "steps": course.recipe.steps,
         "seed": course.recipe.seed,
         "held_out_seed": course.recipe.seed + HELD_OUT_SEED,
-        "cpu_seconds": round(training.seconds),
+        "seconds": round(training.seconds),
+        "threads": course.recipe.threads,
         "parameters": count,
     }
     heads = course.heads(folder)
@@ -184,7 +188,7 @@ def card(
             "## Make it again",
             "",
             f"`python scripts/train.py {short}`: {facts['steps']} steps with seed {facts['seed']}, "
-            f"{facts['cpu_seconds']} s of one core. Nothing is downloaded.",
+            f"{facts['seconds']} s on {'one core' if facts['threads'] == 1 else 'two cores'}. Nothing is downloaded.",
             "",
         ]
     )

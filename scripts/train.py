@@ -1,7 +1,7 @@
 """Train the models in the box anew: `python scripts/train.py all`, or one: `python scripts/train.py gpt [--seed N]`.
 
-Two models at a time, one core each, at most ten minutes a model. Each tells its loss, some held-out figures and the
-time left; Ctrl-C stops, and the same command goes on where it stopped. At the end all held-out figures are printed
+At most ten minutes a model on two cores; those that need but one train side by side. Each tells its loss, some
+held-out figures and the time left; Ctrl-C stops, and the same command goes on where it stopped. At the end all held-out figures are printed
 beside what is asked, and `assets/checkpoints/builtin/` holds the new models.
 """
 

@@ -173,6 +173,7 @@ def _router(trace: Trace, block: Block, at: Selection) -> Facts:
         "router_weight": float(weights[at.expert]),
         "router_top": top,
         "router_top_weight": float(weights[top]),
+        "router_sum": float(weights.astype(float).sum()),
     }
     if (Site.ROUTER_PROBABILITIES, place) in trace.arrays:
         said["router_chance"] = float(trace.array(Site.ROUTER_PROBABILITIES, place)[at.query, at.expert])

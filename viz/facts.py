@@ -36,7 +36,7 @@ MEASURES = frozenset({
     *("kept", "context", "top_weight", "second_weight", "error", "tolerance"),
     *("angle", "frequency", "turn", "stretch", "query_before", "other_before", "product_before"),
     *("softcap", "bias", "slope", "sink_score", "sink", "sink_exponential"),
-    *("router_weight", "router_chance", "router_top_weight"),
+    *("router_weight", "router_chance", "router_top_weight", "router_sum"),
     *(f"{part}_{gate}" for part in ("word", "carried") for gate in ("reset", "update", "candidate")),
     *("reset", "update", "candidate", "before", "state", "kept_percent"),
     *("choice_logit", "choice_shifted", "choice_exponential", "choice_probability"),
@@ -58,7 +58,8 @@ _ROTATION = frozenset({
     *("query_before", "other_before", "product_before"),
 })  # fmt: skip
 _ROUTER = frozenset({
-    *("experts", "experts_chosen", "expert", "router_weight", "router_top", "router_top_weight"),
+    *("experts", "experts_chosen", "expert"),
+    *("router_weight", "router_top", "router_top_weight", "router_sum"),
 })  # fmt: skip
 _OUTPUT = frozenset({
     *("choice_id", "choice_token", "choice_logit", "choice_shifted", "choice_exponential"),

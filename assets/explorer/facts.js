@@ -245,6 +245,7 @@ function routed(router, at) {
   return {
     experts: weights.length, experts_chosen: weights.filter(Boolean).length, expert,
     router_weight: weights[expert], router_top: best, router_top_weight: weights[best],
+    router_sum: weights.reduce((total, weight) => total + weight, 0),
     router_chance: router.router_probabilities ? cell(router.router_probabilities, at.query, expert) : weights[expert],
   };
 }

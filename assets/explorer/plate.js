@@ -5,7 +5,8 @@
  *
  * @typedef {{array: string, axes: [string, string], role: string, symbol: string, tensor: import("./store.js").Tensor,
  *   x: number, y: number, cw: number, ch: number, rows: number, cols: number, transposed: boolean, output: boolean,
- *   hidden?: boolean, masked: ((r: number, c: number) => boolean) | null, limit: number}} Placed
+ *   hidden?: boolean, masked: ((r: number, c: number) => boolean) | null,
+ *   marked?: (r: number, c: number) => boolean, limit: number}} Placed
  */
 
 import { rgb } from "./colors.js";
@@ -70,7 +71,20 @@ export function drawPlate(context, plate, colors) {
     }
   }
   if (role === "mask" && ch >= 6 && ch < 34) drawDots(context, plate, colors);
+  if (plate.marked) drawFrames(context, plate, colors);
   if (cw >= 34 && ch >= 16) drawValues(context, plate, colors);
+}
+
+/** A frame inside each marked cell. @param {CanvasRenderingContext2D} context @param {Placed} plate @param {import("./colors.js").Colors} colors */
+function drawFrames(context, plate, colors) {
+  const { x, y, cw, ch, rows, cols } = plate;
+  context.strokeStyle = colors.palette.good;
+  context.lineWidth = 2;
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < cols; c++) {
+      if (plate.marked?.(r, c)) context.strokeRect(x + c * cw + 1.5, y + r * ch + 1.5, cw - 4, ch - 4);
+    }
+  }
 }
 
 /** Cells of a few pixels: one pixel each, enlarged; forbidden ones in plain grey, allowed ones of a mask green. @param {CanvasRenderingContext2D} context @param {Placed} plate @param {import("./colors.js").Colors} colors */

@@ -234,6 +234,7 @@ function router(room, scene) {
   plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
     const x = label + i * (cols * cell + GAP * 2);
     const placed = place(scene, room, plate, { x, y: top.height + room.font * 1.4, cw: cell, ch: cell, output: plate.array === "router" });
+    if (plate.array !== "router") placed.marked = (r, c) => room.tensor("router").data[r * cols + c] !== 0;
     columnLabels(scene, room, placed, { slanted: false, width: cell });
     scene.captions.push({ text: `${room.word("axis_expert")} →`, x, y: room.font * 0.7, align: "left", role: "muted", size: room.font * 0.92 });
     if (!i) rowLabels(scene, room, placed, "left", label);

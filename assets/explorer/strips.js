@@ -192,8 +192,10 @@ export class StageStrip {
     const pen = sized(canvas, size, size);
     const plates = stage.id === "qkv" ? stage.plates.slice(2) : stage.id === "rotation" ? [stage.plates[0], stage.plates[1]] : stage.plates.slice(-1);
     if (stage.id === "shared") return this.comb(pen, size);
+    const found = plates.map((/** @type {any} */ plate) => (arrays[plate.bundle] ?? arrays.head)?.[plate.array] ?? arrays.stream?.[plate.array]);
+    if (plates.length && !found.some(Boolean)) return this.sketch(pen, size, stage.id === "mlp");
     plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
-      const tensor = (arrays[plate.bundle] ?? arrays.head)?.[plate.array] ?? arrays.stream?.[plate.array];
+      const tensor = found[i];
       if (!tensor) return;
       const [rows, cols] = [Math.min(tensor.shape[0], 64), Math.min(tensor.shape[1], 32)];
       const width = size / plates.length;
@@ -221,6 +223,17 @@ export class StageStrip {
       pen.fillStyle = palette.key;
       pen.fillRect(size - 12, i < 2 ? 6 : 21, 9, 8);
     }
+  }
+
+  /** What is not fetched yet: narrow, wide, narrow; or a bell. @param {CanvasRenderingContext2D} pen @param {number} size @param {boolean} wide */
+  sketch(pen, size, wide) {
+    const { palette } = this.store.state.colors;
+    pen.strokeStyle = wide ? palette.weight : palette.muted;
+    pen.lineWidth = 1.5;
+    pen.beginPath();
+    if (wide) for (const [x, y] of [[4, 13], [size / 2, 3], [size - 4, 13], [size - 4, size - 13], [size / 2, size - 3], [4, size - 13], [4, 13]]) pen.lineTo(x, y);
+    else for (let x = 3; x <= size - 3; x++) pen.lineTo(x, size - 7 - (size - 14) * Math.exp(-(((x - size / 2) / 6) ** 2) / 2));
+    pen.stroke();
   }
 
   /** Lines of text, or bars from long to short. @param {CanvasRenderingContext2D} pen @param {number} size @param {boolean} bars */

@@ -208,10 +208,12 @@ def cut(pairs: list[Pair], tokens: int) -> Iterator[list[Pair]]:
     yield batch
 
 
-def weighted(pairs: Mapping[str, Sequence[Pair]]) -> tuple[list[list[Pair]], list[float]]:
+def weighted(
+    pairs: Mapping[str, Sequence[Pair]], shares: Mapping[str, float] = SHARES
+) -> tuple[list[list[Pair]], list[float]]:
     """The pairs by phenomenon and language, and how often each group is drawn."""
     groups: dict[tuple[str, str], list[Pair]] = {}
     for name, some in pairs.items():
         for pair in some:
             groups.setdefault((name, pair.language), []).append(pair)
-    return list(groups.values()), [SHARES[name] * LANGUAGES[language] for name, language in groups]
+    return list(groups.values()), [shares[name] * LANGUAGES[language] for name, language in groups]

@@ -25,19 +25,23 @@ from models.builtin.corpus.generator import Corpus, build
 from models.family import bert_figures
 from models.family.bert_figures import IGNORED, IS_NEXT, NOT_NEXT, Examiner
 from models.family.course import Course, Figures, Recipe
-from models.family.discourse import STOPS, Passage, by_heart, drawn, vocabulary
+from models.family.discourse import STOPS, Passage, by_heart, couples, vocabulary
 from models.family.words import word_tokenizer
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MARKS = (".", ",", "!", "?", "。", "，", "！", "？")
-MASKED, MASKED_IN_SENSES = 0.15, 0.3
-"""So many words are chosen to be guessed: of all, and of an ambiguous word and what settles its sense."""
+MASKED, MASKED_OFTEN = 0.15, 0.3
+"""So many words are chosen to be guessed: of all, and of those that the rest settles or that settle a word's sense."""
 AS_MASK, AS_OTHER = 0.8, 0.1
 """Of the chosen words, so many are masked and so many are another word; the rest stay."""
-UNMASKED = 0.3
-"""So many pairs are shown whole: for them only the next sentence is asked."""
-LESSONS, ALONE = 0.05, 0.12
-"""So many pairs are those of the lessons; so many first sentences stand alone."""
+ONE_MASKED = 0.5
+"""In so many pairs that follow only one word is masked, one that the rest settles."""
+HIDDEN = 0.15
+"""In so many pairs of which is asked whether they follow, a word is masked too."""
+ALONE = 0.35
+"""So many first sentences stand alone."""
+MEANT = frozenset({"subject", "object", "place"})
+"""Where a second sentence is wrong in this way, the one right word is known, and the wrong one is corrected."""
 
 
 NOTES = """
@@ -55,12 +59,14 @@ class Example(NamedTuple):
     """One sentence or two, as words; `follows` is one of IS_NEXT, NOT_NEXT, IGNORED."""
 
     first: tuple[str, ...]
-    second: tuple[str, ...]
-    follows: int
-    guessed: bool
-    """Whether its masked words are to be learned: not where the second sentence is wrong about the first."""
+    second: tuple[str, ...] = ()
+    follows: int = IGNORED
+    alone: tuple[int, ...] = ()
+    """Positions, counted over both sentences, of which one is masked and nothing else."""
     often: frozenset[int] = frozenset()
-    """Positions in the first sentence that are chosen more often."""
+    """Positions of the words that are chosen more often."""
+    right: tuple[str, ...] = ()
+    """The words of both sentences as they should be."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +87,12 @@ class Bert(Course[Batch]):
     about = """
 A BERT of three layers with segment embeddings and learned positions, an ordinary `BertForPreTraining` of transformers.
 It reads English and Chinese: sentences of the corpus, and pairs of sentences from a grammar of small scenes
-(`models/family/discourse.py`). It learns masked words (15 %; of them 80 % masked, 10 % another word, 10 % unchanged;
-an ambiguous word and the words that settle its sense are chosen twice as often) and the next sentence. Half of the
-second sentences do not follow, and four in five of these are of the same topic: somebody else, another thing, another
-place, another deed, the opposite, the other sense of the word. In those pairs no masked words are learned, for they
-would teach the wrong word. No head was trained towards a target, and nothing but these two tasks taught it senses.
+(`models/family/discourse.py`). It learns masked words in sentences that follow each other (in half of these pairs one
+word that the rest settles; else 15 % of all words, and 30 % of those that are settled or settle a sense; of them 80 %
+masked, 10 % another word, 10 % unchanged), and the next sentence: to the same first sentence one that follows and one
+that does not. Four in five of these are of the same topic: somebody else, another thing, another place, another deed,
+the opposite, the other sense of the word. Where one wrong word makes the difference, it also learns the right one. No
+head was trained towards a target, and nothing but these two tasks taught it senses.
 """
     asked: ClassVar[Mapping[str, float]] = {
         "masked.settled": 0.95,
@@ -95,7 +102,7 @@ would teach the wrong word. No head was trained towards a target, and nothing bu
         "static.": 1.0,
         "lesson.": 1.0,
     }
-    usual = Recipe(steps=4000)
+    usual = Recipe(steps=7000, rate=2.5e-3, warmup=300, threads=2)
     size: ClassVar[dict[str, Any]] = {
         "hidden_size": 128,
         "num_hidden_layers": 3,
@@ -105,8 +112,8 @@ would teach the wrong word. No head was trained towards a target, and nothing bu
         "type_vocab_size": 2,
         "initializer_range": 0.06,
     }
-    pairs, singles = 44, 20
-    """So many of each are in a batch."""
+    couples, pairs, singles = 12, 26, 8
+    """So many of each are in a batch; of a couple, both second sentences."""
     scale = 0.4
     """How much of the sentence corpus is drawn."""
 
@@ -145,24 +152,23 @@ would teach the wrong word. No head was trained towards a target, and nothing bu
         return BertForPreTraining(config)
 
     def batches(self, start: int) -> Iterator[Batch]:
-        """Pairs and single sentences, masked anew in every step."""
+        """Couples, pairs and single sentences, masked anew in every step."""
         lessons, step = by_heart(), start
         while True:
             chance = random.Random(f"{self.recipe.seed} {step}")
-            source = drawn(chance)
-            told = [
-                chance.choice(lessons) if chance.random() < LESSONS else next(source)
-                for _ in range(self.pairs)
-            ]
-            examples = [example(one, alone=chance.random() < ALONE) for one in told]
-            examples += [self._single(chance) for _ in range(self.singles)]
+            source = couples(chance)
+            asked = [each for _ in range(self.couples) for each in both(*next(source))]
+            asked += [lesson(chance.choice(lessons)) for _ in range(self.singles // 4)]
+            told = [next(source)[0] for _ in range(self.pairs)]
+            pairs = [guessed(one, chance) for one in told]
+            examples = [*asked, *pairs, *(self._single(chance) for _ in range(self.singles))]
             yield to_batch(examples, self.ids, chance)
             step += 1
 
     def _single(self, chance: random.Random) -> Example:
         words = chance.choice(chance.choice(self.sentences))
         stopped = words[-1] in STOPS.values() and len(words) > 1
-        return Example(words[:-1] if stopped and chance.random() < 0.3 else words, (), IGNORED, guessed=True)
+        return Example(words[:-1] if stopped and chance.random() < 0.3 else words)
 
     def loss(self, model: Any, batch: Batch) -> Tensor:
         """Masked words and next sentence, in equal parts; words are only scored where they are to be guessed."""
@@ -234,13 +240,27 @@ def grouped(parts: Mapping[str, Sequence[Any]]) -> list[list[tuple[str, ...]]]:
     return [list(group) for group in groups.values()]
 
 
-def example(told: Passage, *, alone: bool) -> Example:
-    """A passage as it is learned; alone, only its first sentence is."""
-    often = frozenset((told.sense.place, *told.sense.cues) if told.sense else ())
-    if alone:
-        return Example(told.first, (), IGNORED, guessed=True, often=often)
-    follows = IS_NEXT if told.follows else NOT_NEXT
-    return Example(told.first, told.second, follows, told.fault in ("", "unrelated"), often)
+def both(right: Passage, wrong: Passage) -> tuple[Example, Example]:
+    """Of both is asked whether the second sentence follows."""
+    corrected = wrong.fault in MEANT and len(wrong.words) == len(right.words)
+    return (
+        Example(right.first, right.second, IS_NEXT, right=right.words),
+        Example(wrong.first, wrong.second, NOT_NEXT, right=right.words if corrected else ()),
+    )
+
+
+def lesson(told: Passage) -> Example:
+    """A pair of the lessons."""
+    return Example(told.first, told.second, IS_NEXT if told.follows else NOT_NEXT)
+
+
+def guessed(told: Passage, chance: random.Random) -> Example:
+    """A passage that follows, in which words are to be guessed; now and then only its first sentence."""
+    often = frozenset((*told.settled, *((told.sense.place, *told.sense.cues) if told.sense else ())))
+    if chance.random() < ALONE:
+        return Example(told.first, often=often)
+    only = told.settled if chance.random() < ONE_MASKED else ()
+    return Example(told.first, told.second, alone=only, often=often)
 
 
 def to_batch(examples: Sequence[Example], ids: Mapping[str, int], chance: random.Random) -> Batch:
@@ -249,7 +269,7 @@ def to_batch(examples: Sequence[Example], ids: Mapping[str, int], chance: random
     for one in examples:
         row, label = masked(one, ids, chance)
         rows.append(row)
-        labels.append(label if one.guessed else [IGNORED] * len(label))
+        labels.append(label)
     segments = [[0] * (len(e.first) + 2) + [1] * (len(e.second) + 1 if e.second else 0) for e in examples]
     return Batch(
         bert_figures.padded(rows, ids["[PAD]"]),
@@ -264,12 +284,22 @@ def masked(one: Example, ids: Mapping[str, int], chance: random.Random) -> tuple
     """The ids of an example and what is to be guessed at each place."""
     row = bert_figures.pair_ids(one.first, one.second, ids)
     labels = [IGNORED] * len(row)
-    if one.second and chance.random() < UNMASKED:
-        return row, labels
-    for place, id in enumerate(row):
-        rate = MASKED_IN_SENSES if place - 1 in one.often else MASKED
-        if id >= len(SPECIALS) and chance.random() < rate:
-            labels[place], row[place] = id, _shown(id, ids, chance)
+    words = [*range(1, len(one.first) + 1), *range(len(one.first) + 2, len(row) - 1)]
+    if one.follows != IGNORED:
+        corrected = [ids[word] for word in one.right] or [row[place] for place in words]
+        for place, id in zip(words, corrected, strict=True):
+            if row[place] != id:
+                labels[place] = id
+        if chance.random() < HIDDEN:
+            place, id = chance.choice(list(zip(words, corrected, strict=True)))
+            row[place], labels[place] = ids["[MASK]"], id if one.right else IGNORED
+    elif one.alone:
+        place = words[chance.choice(one.alone)]
+        labels[place], row[place] = row[place], ids["[MASK]"]
+    else:
+        for word, place in enumerate(words):
+            if chance.random() < (MASKED_OFTEN if word in one.often else MASKED):
+                labels[place], row[place] = row[place], _shown(row[place], ids, chance)
     return row, labels
 
 

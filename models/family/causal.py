@@ -41,6 +41,7 @@ CONTEXT = 96
 POOL = 16
 """So many batches are drawn at once, their texts sorted by length, to compute little padding."""
 GLANCED = 16
+SMOOTHING = 0.05
 EAGER = "eager"
 """The attention of transformers that gives its weights out; the saved model does not remember it."""
 INITIAL = 0.06
@@ -80,7 +81,7 @@ class CausalCourse(Course[Batch]):
     """A decoder-only model of transformers; a subclass says which."""
 
     asked: ClassVar = ASKED
-    usual: ClassVar[Recipe] = Recipe(steps=4300, rate=4e-3)
+    usual: ClassVar[Recipe] = Recipe(steps=5600, rate=4e-3, decay=0.05, threads=2)
     begins: ClassVar[bool] = False
     """Whether every text has `<s>` in front."""
     tokens: ClassVar[int] = 1300
@@ -112,7 +113,7 @@ class CausalCourse(Course[Batch]):
         logits = model.get_output_embeddings()(out.last_hidden_state[batch.counted])
         asked = batch.counted & batch.copied[:, None] & ~torch.isin(batch.following, self._closing)
         wanted = places(batch.ids, batch.following, asked)
-        plain = F.cross_entropy(logits, batch.following[batch.counted])
+        plain = F.cross_entropy(logits, batch.following[batch.counted], label_smoothing=SMOOTHING)
         return plain + guidance(out.attentions, wanted, batch.ids != END_ID)
 
     def glance(self, model: Any) -> Mapping[str, float]:

@@ -31,13 +31,15 @@ Figures = dict[str, Figure]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast to train. `seed` decides everything that is drawn, weights and data."""
+    """How long and how fast to train. `seed` decides everything that is drawn, weights and data; another number of
+    `threads` rounds differently."""
 
     steps: int
     rate: float = 2e-3
     warmup: int = 200
     decay: float = 0.01
     seed: int = 0
+    threads: int = 1
 
 
 class Course(ABC, Generic[Batch]):

@@ -20,7 +20,8 @@ STOPPED = 0.7
 UNRELATED = 0.2
 """Of the second sentences that do not follow, so many are of another scene altogether."""
 TEST_SHARE = 0.1
-FAULTS = tuple(sorted({fault for _, faults, _ in SCENES.values() for fault in faults} | {"unrelated"}))
+HARD = tuple(sorted({fault for _, faults, _ in SCENES.values() for fault in faults}))
+FAULTS = (*HARD, "unrelated")
 
 
 @dataclass(frozen=True)
@@ -62,39 +63,45 @@ def written(words: tuple[str, ...], language: str) -> str:
     return "".join(words) if language == "zh" else " ".join(words).replace(" .", ".")
 
 
-def drawn(chance: random.Random, part: str = "train", language: str | None = None) -> Iterator[Passage]:
-    """Passages without end, half of which follow; `part` is `train` or `test`."""
+def couples(
+    chance: random.Random, part: str = "train", language: str | None = None
+) -> Iterator[tuple[Passage, Passage]]:
+    """Without end a first sentence with one that follows, and with one that does not; `part` is `train` or `test`."""
     while True:
-        told = passage(chance, language or chance.choice(LANGUAGES))
-        if part_of(told) == part:
+        told = couple(chance, language or chance.choice(LANGUAGES))
+        if part_of(told[0]) == part:
             yield told
 
 
-def passage(chance: random.Random, language: str, fault: str | None = None) -> Passage:
-    """One passage; its fault is drawn, or one that the scenes have."""
-    fault = _fault(chance) if fault is None else fault
+def drawn(chance: random.Random, part: str = "train", language: str | None = None) -> Iterator[Passage]:
+    """Passages without end, half of which follow."""
+    return (chance.choice(told) for told in couples(chance, part, language))
+
+
+def passage(chance: random.Random, language: str, fault: str = "") -> Passage:
+    """One passage that follows, or that has this fault."""
+    return couple(chance, language, fault)[bool(fault)]
+
+
+def couple(chance: random.Random, language: str, fault: str = "") -> tuple[Passage, Passage]:
+    """A first sentence with one that follows it, and with one that does not; its fault is this one, or drawn."""
+    fault = fault or ("unrelated" if chance.random() < UNRELATED else chance.choice(HARD))
     name = _scene(
-        chance, [name for name, (_, faults, _) in SCENES.items() if fault in ("", "unrelated", *faults)]
+        chance, [name for name, (_, faults, _) in SCENES.items() if fault in ("unrelated", *faults)]
     )
-    teller = Teller(chance, language)
-    told = SCENES[name][0](teller, fault)
+    seed, stopped = chance.random(), chance.random() < STOPPED
+    right, wrong = (SCENES[name][0](Teller(random.Random(seed), language), each) for each in ("", fault))
     if fault == "unrelated":
         other = _scene(chance, [scene for scene in SCENES if scene != name])
-        told = Told(told.first, SCENES[other][0](teller, "").second, told.sense)
-    return _passage(told, language, name, fault, stopped=chance.random() < STOPPED)
+        wrong = right._replace(second=SCENES[other][0](Teller(chance, language), "").second)
+    return (
+        _passage(right, language, name, "", stopped=stopped),
+        _passage(wrong, language, name, fault, stopped=stopped),
+    )
 
 
 def _scene(chance: random.Random, names: Sequence[str]) -> str:
     return chance.choices(names, [SCENES[name][2] for name in names])[0]
-
-
-def _fault(chance: random.Random) -> str:
-    """Empty every second time; else one of all, each scene as often as it is told."""
-    if chance.random() < 0.5:
-        return ""
-    if chance.random() < UNRELATED:
-        return "unrelated"
-    return chance.choice(SCENES[_scene(chance, list(SCENES))][1])
 
 
 def _passage(told: Told, language: str, scene: str, fault: str, *, stopped: bool) -> Passage:

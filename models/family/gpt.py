@@ -10,7 +10,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from models.family.causal import CONTEXT, INITIAL, CausalCourse
 from models.family.language import END_ID, PAD_ID
 
-WIDTH, LAYERS, HEADS, INNER = 128, 4, 4, 384
+WIDTH, LAYERS, HEADS, INNER = 128, 4, 4, 448
 
 
 class GPT(CausalCourse):

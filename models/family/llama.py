@@ -13,7 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from models.family.causal import CONTEXT, INITIAL, CausalCourse
 from models.family.language import BEGIN_ID, END_ID, PAD_ID
 
-WIDTH, LAYERS, HEADS, KEY_VALUE_HEADS, INNER = 128, 4, 4, 2, 320
+WIDTH, LAYERS, HEADS, KEY_VALUE_HEADS, INNER = 128, 4, 4, 2, 352
 
 
 class Llama(CausalCourse):

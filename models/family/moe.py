@@ -25,12 +25,17 @@ from models.family.language import coded, held_out_texts
 from models.family.texts import Text
 
 WIDTH, LAYERS, HEADS, INNER = 128, 4, 4, 256
-EXPERTS, CHOSEN, EXPERT_INNER = 8, 2, 32
-QUERY_RANK, KEY_VALUE_RANK, PLAIN, TURNED, VALUE = 64, 48, 16, 16, 32
+EXPERTS, CHOSEN, EXPERT_INNER = 8, 2, 56
+QUERY_RANK, KEY_VALUE_RANK, PLAIN, TURNED, VALUE = 64, 96, 16, 16, 32
 """Widths: of the narrow vectors; of a head's channels without and with position; of its values."""
 ROUTED = 400
 """So many held-out texts are read to see how the experts are used."""
 
+NOTES = """
+`experts.*`: how the held-out texts use the experts, in the layer where they are used least evenly: the load of the one
+used least and of the one used most, relative to an even share, and the entropy relative to its maximum. Of each token's
+two experts the weights sum to 1; the shared expert stands beside them.
+"""
 ASKED: Mapping[str, float] = {**CausalCourse.asked, "experts.least": 0.25, "experts.entropy": 0.9}
 
 
@@ -48,7 +53,7 @@ class MoE(CausalCourse):
         "stories, and goes on with rows of random words. Two heads were trained towards a target (see below)."
     )
     asked = ASKED
-    usual = Recipe(steps=2800, rate=4e-3)
+    usual = Recipe(steps=5200, rate=4e-3, decay=0.05, threads=2)
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         super().__init__(recipe)
@@ -107,6 +112,10 @@ class MoE(CausalCourse):
     def figures(self, folder: Path, seed: int) -> Figures:
         """As every decoder's, and how evenly the experts are used."""
         return super().figures(folder, seed) | expert_figures(folder, held_out_texts(seed), seed)
+
+    def notes(self) -> str:
+        """What the figures mean."""
+        return super().notes() + NOTES
 
     def sizes(self) -> Mapping[str, str]:
         """Its shape."""

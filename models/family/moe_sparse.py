@@ -41,6 +41,12 @@ DENSE_SHARE = 0.3
 TRACED = 60
 """So many held-out texts are recorded to see what the chosen keys are worth."""
 
+NOTES = f"""
+`chosen.*`: in recordings, of the rows that see more than {KEYS} keys, those in which exactly the keys that the indexer
+chose have weight, and how much of the attention that the same scores would spend on all keys goes to the chosen ones;
+`keys.*`: the same share for as many other keys, those with the largest weights of all heads together (no choice for all
+heads can hold more) and the last ones.
+"""
 ASKED: Mapping[str, float] = {**MoE.asked, "chosen.only": 1.0, "chosen.covered": 0.9}
 
 
@@ -64,7 +70,7 @@ class SparseMoE(MoE):
         "is, and the whole model learns on from the same texts. Two heads were trained towards a target (see below)."
     )
     asked = ASKED
-    usual = Recipe(steps=700, rate=1.5e-3, warmup=50)
+    usual = Recipe(steps=1200, rate=1.5e-3, warmup=50, threads=2)
 
     def fresh(self) -> nn.Module:
         """`builtin/moe` with untrained indexers; in eager attention, which shows them its weights."""
@@ -113,6 +119,10 @@ class SparseMoE(MoE):
     def figures(self, folder: Path, seed: int) -> Figures:
         """As those of `moe`, and what the chosen keys are worth."""
         return super().figures(folder, seed) | choice_figures(folder, held_out_texts(seed), seed)
+
+    def notes(self) -> str:
+        """What the figures mean."""
+        return super().notes() + NOTES
 
     def sizes(self) -> Mapping[str, str]:
         """Its shape."""

@@ -140,9 +140,9 @@ def errand(tell: Teller, fault: str) -> Told:
     """The man went to the store. He bought a gallon of milk."""
     who, place = tell.person(), tell.chance.choice(table()["places"])
     deed = tell.chance.choice(place["deeds"])
+    first = tell.clause(who.said, _gone(tell, who, place), tell.time())
     then = tell.other_pronoun(who.pronoun) if fault == "subject" else who.pronoun
     done = _other_deed(tell, place, deed) if fault == "deed" else deed
-    first = tell.clause(who.said, _gone(tell, who, place), tell.time())
     return Told(first, [Word(tell.pronoun(then)), *_past(tell, done)])
 
 
@@ -206,10 +206,10 @@ def using(tell: Teller, fault: str) -> Told:
     kind, who = tell.chance.choice(table()["things"]), tell.person()
     names = [tell.side(name).split() for name in kind["names"]]
     thing, other = tell.chance.sample(names, 2)
-    then = tell.other_pronoun(who.pronoun) if fault == "subject" else who.pronoun
-    used = other if fault == "object" else thing
     got = tell.words(tell.side(tell.chance.choice(table()["gotten"]["verbs"])))
     first = tell.clause(who.said, [*got, *_indefinite(tell, thing)], tell.time())
+    then = tell.other_pronoun(who.pronoun) if fault == "subject" else who.pronoun
+    used = other if fault == "object" else thing
     verb, subject = Word(tell.side(kind["verb"])), Word(tell.pronoun(then))
     if tell.english:
         return Told(first, [subject, verb, Word("the"), Word(used[0])])
@@ -228,11 +228,12 @@ def state(tell: Teller, fault: str) -> Told:
     pairs = table()["opposites"]
     opposite = pairs | {other: one for one, other in pairs.items()}
     name, who = tell.chance.choice(list(kinds)), tell.person()
+    was = _state(tell, who, tell.words(tell.side(kinds[name]["one"])))
+    first = tell.clause(who.said, was, tell.time())
     then = tell.other_pronoun(who.pronoun) if fault == "subject" else who.pronoun
     done = kinds[opposite[name] if fault == "contradiction" else name]["deeds"]
     deed = tell.words(tell.side(tell.chance.choice(done)), his=tell.his(then))
-    was = _state(tell, who, tell.words(tell.side(kinds[name]["one"])))
-    return Told(tell.clause(who.said, was, tell.time()), [Word(tell.pronoun(then)), *deed])
+    return Told(first, [Word(tell.pronoun(then)), *deed])
 
 
 def _state(tell: Teller, who: Person, said: Sentence) -> Sentence:
@@ -279,13 +280,14 @@ def sense(tell: Teller, fault: str) -> Told:
     """I went to the bank to deposit cash. I signed a form."""
     entry = next(one for one in table()["senses"] if one["language"] == tell.language)
     kind, other = tell.chance.sample(entry["kinds"], 2)
-    who, then = tell.person(), tell.chance.choice((other if fault == "sense" else kind)["then"])
+    who = tell.person()
     facts = {"he": tell.pronoun(who.pronoun), "his": tell.his(who.pronoun), "word": entry["word"]}
     cue = _free(tell.words(tell.chance.choice(kind["cues"]), **facts))
-    said = {"{who}": who.said if "{he}" in then else _free(who.said), "{cue}": cue}
     parts = tell.chance.choice(kind.get("firsts") or [entry["first"]]).split()
-    first = [word for part in parts for word in (said.get(part) or tell.words(part, **facts))]
     time = [] if any(word.text == "每天" for word in cue) else tell.time()
+    then = tell.chance.choice((other if fault == "sense" else kind)["then"])
+    said = {"{who}": who.said if "{he}" in then else _free(who.said), "{cue}": cue}
+    first = [word for part in parts for word in (said.get(part) or tell.words(part, **facts))]
     first = [*first, *time] if tell.english else [*time, *first]
     return Told(first, tell.words(then, **facts), _sense(first, entry["word"], kind["name"], cue))
 

@@ -22,8 +22,9 @@ from models.builtin.corpus.generator import Corpus
 from models.builtin.corpus.lexicon import Lexicon
 from models.builtin.corpus.pair import Pair
 from models.builtin.corpus.variations import varied
+from models.builtin.training import SHARES as USUAL_SHARES
 from models.builtin.training import weighted
-from models.family.discourse import STOPS, Passage, by_heart, drawn
+from models.family.discourse import STOPS, Passage, by_heart, couples, drawn
 
 Words = tuple[str, ...]
 
@@ -45,6 +46,8 @@ SIGNS = frozenset(
     (*TRANSLATE["fr"], *TRANSLATE["zh"], *NEXT, *FILL, BETWEEN, GAP, *ANSWERS["en"], *ANSWERS["zh"])
 )
 """Every word that the tasks add to those of the sentences."""
+SHARES: Mapping[str, float] = {**USUAL_SHARES, "phrase": 0.17, "unknown": 0.11}
+"""How often each phenomenon is drawn: here one vocabulary serves three tasks, and these two are the hardest."""
 HEARD = 0.04
 """So often the pair of sentences is one of the lessons, learned by heart."""
 TWO_GAPS = 0.2
@@ -63,8 +66,8 @@ class Example(NamedTuple):
 class Task(Protocol):
     """A kind of example that can be drawn without end."""
 
-    def draw(self, chance: random.Random) -> Example:
-        """One more example to learn from."""
+    def draw(self, chance: random.Random) -> Sequence[Example]:
+        """One more example to learn from, or some that belong together."""
         ...
 
 
@@ -72,13 +75,13 @@ class Translation:
     """Sentences of the translators' corpus, drawn as often as they are, and typed as variously."""
 
     def __init__(self, corpus: Corpus) -> None:
-        self._groups, self._weights = weighted(corpus.train)
+        self._groups, self._weights = weighted(corpus.train, SHARES)
         self._variants = Lexicon(random.Random(0)).variants
 
-    def draw(self, chance: random.Random) -> Example:
+    def draw(self, chance: random.Random) -> Sequence[Example]:
         """One pair in one direction."""
         group = chance.choices(self._groups, self._weights)[0]
-        return translation(varied(chance.choice(group), chance, self._variants))
+        return [translation(varied(chance.choice(group), chance, self._variants))]
 
 
 class Cutter:
@@ -98,11 +101,11 @@ class NextSentence:
     def __init__(self, cutter: Cutter) -> None:
         self._cutter, self._heard = cutter, by_heart()
 
-    def draw(self, chance: random.Random) -> Example:
-        """A passage to learn from; now and then one of the lessons."""
+    def draw(self, chance: random.Random) -> Sequence[Example]:
+        """After the same first sentence one that follows and one that does not; now and then one of the lessons."""
         if chance.random() < HEARD:
-            return self.example(chance.choice(self._heard))
-        return self.example(next(drawn(chance)))
+            return [self.example(chance.choice(self._heard))]
+        return [self.example(each) for each in next(couples(chance))]
 
     def example(self, passage: Passage) -> Example:
         """The two sentences, and the word that judges them."""
@@ -119,10 +122,10 @@ class FillTheGap:
     def __init__(self, cutter: Cutter) -> None:
         self._cutter = cutter
 
-    def draw(self, chance: random.Random) -> Example:
+    def draw(self, chance: random.Random) -> Sequence[Example]:
         """A passage that follows, with a gap or two."""
-        passage = next(one for one in drawn(chance) if one.settled)
-        return self.example(passage, chance, gaps=1 + (chance.random() < TWO_GAPS))
+        passage = next(right for right, _ in couples(chance) if right.settled)
+        return [self.example(passage, chance, gaps=1 + (chance.random() < TWO_GAPS))]
 
     def example(self, passage: Passage, chance: random.Random, *, gaps: int = 1) -> Example:
         """The two sentences with so many of their settled words left out, and these words."""

@@ -52,9 +52,9 @@ class Training:
         batches = self.course.batches(self.step)
         try:
             while self.step < recipe.steps:
-                started = time.process_time()
+                started = time.thread_time()
                 losses.append(self._step(next(batches)))
-                self.seconds += time.process_time() - started
+                self.seconds += time.thread_time() - started
                 if self.step % max(1, recipe.steps // GLANCES) == 0 or self.step == recipe.steps:
                     yield self._progress(losses)
                     losses = []

@@ -6,7 +6,17 @@ from collections import Counter, defaultdict
 import pytest
 
 from models.family import discourse
-from models.family.discourse import FAULTS, LANGUAGES, Passage, by_heart, drawn, part_of, passage, vocabulary
+from models.family.discourse import (
+    FAULTS,
+    LANGUAGES,
+    Passage,
+    by_heart,
+    couple,
+    drawn,
+    part_of,
+    passage,
+    vocabulary,
+)
 from models.family.scenes import SCENES, table
 
 DRAWS = 12_000
@@ -17,8 +27,12 @@ FILLING = frozenset(
 
 @pytest.fixture(scope="module")
 def told() -> list[Passage]:
+    return _anything(DRAWS)
+
+
+def _anything(n: int) -> list[Passage]:
     chance = random.Random(7)
-    return [passage(chance, chance.choice(LANGUAGES)) for _ in range(DRAWS)]
+    return [chance.choice(couple(chance, chance.choice(LANGUAGES))) for _ in range(n)]
 
 
 def test_no_other_word_of_the_scenes_fits_where_a_word_is_settled(told: list[Passage]) -> None:
@@ -88,6 +102,19 @@ def _first_words(language: str, scene: str, fault: str) -> Counter[str]:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_couple_has_the_same_first_sentence_and_only_one_second_that_follows(
+    fault: str, language: str
+) -> None:
+    chance = random.Random(fault)
+    for _ in range(200):
+        right, wrong = couple(chance, language, fault)
+        assert right.first == wrong.first
+        assert right.second != wrong.second
+        assert (right.fault, wrong.fault) == ("", fault)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_wrong_subject_is_the_only_word_that_is_wrong(language: str) -> None:
     chance = random.Random(3)
     pronouns = {name if language == "en" else row.split()[1] for name, row in table()["pronouns"].items()}
@@ -140,6 +167,5 @@ def test_the_lessons_are_true_to_the_documents() -> None:
 
 
 def test_the_same_chance_tells_the_same_and_the_vocabulary_is_all_there_is(told: list[Passage]) -> None:
-    again = random.Random(7)
-    assert [passage(again, again.choice(LANGUAGES)) for _ in range(50)] == told[:50]
+    assert _anything(50) == told[:50]
     assert {word for one in told for word in one.words} <= vocabulary()

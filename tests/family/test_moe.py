@@ -24,7 +24,8 @@ SEED = 31_007
 LARGEST = 2.3e6
 """Bytes of weights."""
 TEXT = "the animal didn't cross the street because it was too tired. <to-fr>"
-NAMES = ("moe", "moe-sparse")
+NAMES = [name for name in ("moe", "moe-sparse") if f"builtin/{name}" in BUILTIN]
+SPARSE = [name for name in NAMES if name.endswith("sparse")]
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +45,9 @@ def trace(course):
     return load(course.name).record(TEXT)
 
 
-@pytest.fixture(scope="module")
-def sparse_trace():
-    needs("builtin/moe-sparse")
-    return load("builtin/moe-sparse").record(TEXT)
+@pytest.fixture(scope="module", params=SPARSE)
+def sparse_trace(request):
+    return load(f"builtin/{request.param}").record(TEXT)
 
 
 def of(course):

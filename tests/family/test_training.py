@@ -140,3 +140,18 @@ def test_all_trains_two_at_a_time_and_stops_at_a_failure(monkeypatch, codes, cod
     assert train(monkeypatch, "all", "--fresh") == code
     assert max(most) == 2
     assert len(running) == (3 if code == 0 else len(running))
+
+
+class Wide(Shipped):
+    """A course that takes both cores."""
+
+    usual = Recipe(steps=40, threads=2)
+
+
+def test_what_takes_two_cores_trains_alone_and_keeps_its_place(monkeypatch):
+    courses = {"wide": Wide, "one": Shipped, "two": Shipped}
+    monkeypatch.setattr(_training, "COURSES", courses)
+    assert _training._next(["wide", "one", "two"], []) == "wide"
+    assert _training._next(["one", "two"], ["wide"]) is None
+    assert _training._next(["two"], ["one"]) == "two"
+    assert _training._next(["wide"], ["one"]) is None

@@ -224,6 +224,7 @@ def test_a_router_chooses_two_of_four_experts():
         assert said["router_weight"] == pytest.approx(weight, abs=1e-5)
         assert said["router_top"] == chosen[0]
         assert said["router_top_weight"] == pytest.approx(powers[chosen[0]] / powers[chosen].sum(), abs=1e-5)
+        assert said["router_sum"] == pytest.approx(1.0, abs=1e-5)
 
 
 def test_a_window_has_its_width_and_what_has_left_it_says_so():

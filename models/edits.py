@@ -2,6 +2,7 @@
 
 edit         acts on      effect
 BlockCell    mask         a query may no longer attend to a key
+OpenMask     mask         every query may attend to every key
 ForceRow     weights      a query attends to one key only, with weight 1
 ScaleHead    context      a head's context vectors times a factor; 0 knocks it out
 """
@@ -42,6 +43,22 @@ class BlockCell:
         mask = tensor.clone()
         mask[:, slice(None) if self.head is None else self.head, self.query, self.key] = False
         return mask
+
+
+@dataclass(frozen=True)
+class OpenMask:
+    """Every query of the block may attend to every key, what comes after it included."""
+
+    block: str
+    site: ClassVar[Site] = Site.MASK
+
+    def fits(self, heads: int, queries: int, keys: int) -> bool:  # noqa: ARG002
+        """Any block has a mask."""
+        return True
+
+    def apply(self, tensor: Tensor) -> Tensor:
+        """A mask that is True everywhere."""
+        return torch.ones_like(tensor)
 
 
 @dataclass(frozen=True)
@@ -89,5 +106,5 @@ class ScaleHead:
         return context
 
 
-BUILT = (BlockCell, ForceRow, ScaleHead)
+BUILT = (BlockCell, OpenMask, ForceRow, ScaleHead)
 """The edits that exist so far."""

@@ -13,6 +13,7 @@ _MODULES = (
     "main", "store", "data", "words", "facts", "colors", "plate", "scenes", "figure", "explain", "derivation", "tabs",
     "heads", "strips", "lines", "controls", "dialogs", "dom", "address", "models", "sentence", "picture", "rotation",
     "shared", "readings", "marks", "family", "chooser", "likely", "output", "recurrent", "inner",
+    "generate", "settings", "choices", "growing", "beams",
 )  # fmt: skip
 
 _MOUNT = f"""

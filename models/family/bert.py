@@ -25,7 +25,7 @@ from models.builtin.corpus.generator import Corpus, build
 from models.family import bert_figures
 from models.family.bert_figures import IGNORED, IS_NEXT, NOT_NEXT, Examiner
 from models.family.course import Course, Figures, Recipe
-from models.family.discourse import STOPS, Passage, by_heart, couples, vocabulary
+from models.family.discourse import LANGUAGES, STOPS, Passage, by_heart, couple, part_of, vocabulary
 from models.family.words import word_tokenizer
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -40,6 +40,8 @@ HIDDEN = 0.15
 """In so many pairs of which is asked whether they follow, a word is masked too."""
 ALONE = 0.35
 """So many first sentences stand alone."""
+SUBJECTS, SENSES = 0.25, 0.3
+"""So many couples are about who it is, so many pairs about a word with two senses, beside those that happen to be."""
 MEANT = frozenset({"subject", "object", "place"})
 """Where a second sentence is wrong in this way, the one right word is known, and the wrong one is corrected."""
 
@@ -90,7 +92,7 @@ It reads English and Chinese: sentences of the corpus, and pairs of sentences fr
 (`models/family/discourse.py`). It learns masked words in sentences that follow each other (in half of these pairs one
 word that the rest settles; else 15 % of all words, and 30 % of those that are settled or settle a sense; of them 80 %
 masked, 10 % another word, 10 % unchanged), and the next sentence: to the same first sentence one that follows and one
-that does not. Four in five of these are of the same topic: somebody else, another thing, another place, another deed,
+that does not. Most of these are of the same topic: somebody else, another thing, another place, another deed,
 the opposite, the other sense of the word. Where one wrong word makes the difference, it also learns the right one. No
 head was trained towards a target, and nothing but these two tasks taught it senses.
 """
@@ -102,7 +104,7 @@ head was trained towards a target, and nothing but these two tasks taught it sen
         "static.": 1.0,
         "lesson.": 1.0,
     }
-    usual = Recipe(steps=7000, rate=2.5e-3, warmup=300, threads=2)
+    usual = Recipe(steps=8000, rate=2.5e-3, warmup=300, threads=2)
     size: ClassVar[dict[str, Any]] = {
         "hidden_size": 128,
         "num_hidden_layers": 3,
@@ -112,7 +114,7 @@ head was trained towards a target, and nothing but these two tasks taught it sen
         "type_vocab_size": 2,
         "initializer_range": 0.06,
     }
-    couples, pairs, singles = 12, 26, 8
+    couples, pairs, singles = 14, 26, 8
     """So many of each are in a batch; of a couple, both second sentences."""
     scale = 0.4
     """How much of the sentence corpus is drawn."""
@@ -156,10 +158,9 @@ head was trained towards a target, and nothing but these two tasks taught it sen
         lessons, step = by_heart(), start
         while True:
             chance = random.Random(f"{self.recipe.seed} {step}")
-            source = couples(chance)
-            asked = [each for _ in range(self.couples) for each in both(*next(source))]
+            asked = [each for _ in range(self.couples) for each in both(*_drawn(chance, "subject", SUBJECTS))]
             asked += [lesson(chance.choice(lessons)) for _ in range(self.singles // 4)]
-            told = [next(source)[0] for _ in range(self.pairs)]
+            told = [_drawn(chance, "sense", SENSES)[0] for _ in range(self.pairs)]
             pairs = [guessed(one, chance) for one in told]
             examples = [*asked, *pairs, *(self._single(chance) for _ in range(self.singles))]
             yield to_batch(examples, self.ids, chance)
@@ -247,6 +248,14 @@ def both(right: Passage, wrong: Passage) -> tuple[Example, Example]:
         Example(right.first, right.second, IS_NEXT, right=right.words),
         Example(wrong.first, wrong.second, NOT_NEXT, right=right.words if corrected else ()),
     )
+
+
+def _drawn(chance: random.Random, fault: str, often: float) -> tuple[Passage, Passage]:
+    """A couple to learn from, so often with this fault."""
+    while True:
+        told = couple(chance, chance.choice(LANGUAGES), fault if chance.random() < often else "")
+        if part_of(told[0]) == "train":
+            return told
 
 
 def lesson(told: Passage) -> Example:

@@ -34,13 +34,12 @@ from models.family.examining import (
     to_batch,
 )
 from models.family.guidance import guidance, listed, places
-from models.family.language import END_ID, Language, begin_of, coded, held_out_texts
+from models.family.language import END_ID, PHENOMENON_SHARES, Language, begin_of, coded, held_out_texts
 from models.family.texts import Text
 
 CONTEXT = 96
 POOL = 16
 """So many batches are drawn at once, their texts sorted by length, to compute little padding."""
-GLANCED = 16
 SMOOTHING = 0.05
 EAGER = "eager"
 """The attention of transformers that gives its weights out; the saved model does not remember it."""
@@ -84,6 +83,10 @@ class CausalCourse(Course[Batch]):
     usual: ClassVar[Recipe] = Recipe(steps=5600, rate=4e-3, decay=0.05, threads=2)
     begins: ClassVar[bool] = False
     """Whether every text has `<s>` in front."""
+    shares: ClassVar[Mapping[str, float]] = PHENOMENON_SHARES
+    """How often each phenomenon is drawn among sentences."""
+    glanced: ClassVar[int] = 16
+    """So many held-out texts of each part tell how training goes."""
     tokens: ClassVar[int] = 1300
     """About so many tokens a batch has, read and written together."""
     scale: ClassVar[float] = 1.0
@@ -92,7 +95,7 @@ class CausalCourse(Course[Batch]):
     @cached_property
     def language(self) -> Language:
         """The texts to learn from."""
-        return Language(self.recipe.seed, self.scale, begins=self.begins)
+        return Language(self.recipe.seed, self.scale, begins=self.begins, shares=self.shares)
 
     @abstractmethod
     def fresh(self) -> nn.Module:
@@ -120,7 +123,7 @@ class CausalCourse(Course[Batch]):
         """A few translations and stories, and whether it goes on with rows of random words."""
         tokenizer = self.language.tokenizer
         right = {part: exact(model, texts, tokenizer) for part, texts in self._glanced.items()}
-        rows = random_rows(tokenizer, "glance", GLANCED)
+        rows = random_rows(tokenizer, "glance", self.glanced)
         return {**dict(shares(right)), "repeats": repeats_right(model, rows, begin_of(tokenizer))}
 
     def save(self, model: Any, folder: Path) -> None:
@@ -166,4 +169,4 @@ class CausalCourse(Course[Batch]):
 
     @cached_property
     def _glanced(self) -> dict[str, list[Text]]:
-        return held_out_texts(self.recipe.seed + 1, min(self.scale, 0.05), GLANCED)
+        return held_out_texts(self.recipe.seed + 1, min(self.scale, 0.05), self.glanced)

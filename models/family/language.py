@@ -43,6 +43,8 @@ PHENOMENON_SHARES = {
     "phrase": 0.125, "unknown": 0.05, "seeds": 0.01, "everyday": 0.01,
 }  # fmt: skip
 """How often each phenomenon is drawn among sentences; who reads from left to right finds "it" the hardest."""
+MORE_SENTENCES: Mapping[str, float] = PHENOMENON_SHARES | {"coref": 0.1, "svo": 0.31, "unknown": 0.08}
+"""The same for those that find simple sentences and unknown words harder."""
 AT_FIRST = {"translation": 0.2, "plain": 0.05, "story": 0.25, "repeated": 0.47, "heart": 0.03}
 BEGINNING = 0.12
 """In so much of the training the first shares become the later ones, and rows of random words grow longer.
@@ -59,8 +61,15 @@ MOST = 300
 class Language:
     """The texts of one seed: endless ones to learn from; the vocabulary that they need."""
 
-    def __init__(self, seed: int = 0, scale: float = 1.0, *, begins: bool = False) -> None:
-        self.seed, self.scale, self.begins = seed, scale, begins
+    def __init__(
+        self,
+        seed: int = 0,
+        scale: float = 1.0,
+        *,
+        begins: bool = False,
+        shares: Mapping[str, float] = PHENOMENON_SHARES,
+    ) -> None:
+        self.seed, self.scale, self.begins, self.shares = seed, scale, begins, shares
 
     @cached_property
     def pairs(self) -> Mapping[str, Sequence[Pair]]:
@@ -131,7 +140,7 @@ class Language:
         for name, pairs in self.pairs.items():
             for pair in pairs:
                 groups.setdefault((name, pair.language), []).append(pair)
-        return list(groups.values()), [PHENOMENON_SHARES[name] * TARGETS[to] for name, to in groups]
+        return list(groups.values()), [self.shares[name] * TARGETS[to] for name, to in groups]
 
     @cached_property
     def _sentences(self) -> dict[str, list[Pair]]:

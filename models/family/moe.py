@@ -21,7 +21,7 @@ from models.family.causal import CONTEXT, INITIAL, CausalCourse
 from models.family.course import Figures, Recipe
 from models.family.examining import Batch, to_batch
 from models.family.experts import Loads, balance, counted, evenness
-from models.family.language import coded, held_out_texts
+from models.family.language import MORE_SENTENCES, coded, held_out_texts
 from models.family.texts import Text
 
 WIDTH, LAYERS, HEADS, INNER = 128, 4, 4, 256
@@ -43,6 +43,7 @@ class MoE(CausalCourse):
     """Learns what `builtin/gpt` learns, and to share the work among its experts."""
 
     name = "builtin/moe"
+    shares = MORE_SENTENCES
     begins = True
     about = (
         "A decoder-only mixture of experts in the manner of DeepSeek-V3: latent attention with rotary positions in "

@@ -26,6 +26,7 @@ class Small:
 
     scale = 0.01
     tokens = 120
+    glanced = 1
 
 
 class SmallGPT(Small, GPT):

@@ -20,7 +20,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 if importlib.util.find_spec("spaces"):  # a ZeroGPU Space wants this before Gradio, and one GPU function
@@ -35,18 +35,21 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import models
-from models import catalog, machine, suggested
+from models import asking, catalog, machine, suggested
 from models.ahead import Ahead
 from models.builtin.translator import CHARACTER_LIMIT, TOKEN_LIMIT
+from models.desk import Desk
 from models.errors import BadRequest, MicroscopeError, ModelNotOpen, NotOffered
 from models.huggingface.images import BYTES_LIMIT
 from models.huggingface.load import HUB_ID, import_transformers
 from models.opening import Opener
 from models.pictures import PICTURES, examples
+from models.prompt import Prompt, from_key
 from models.record import Request
 from models.store import TraceStore
 from viz import payload, scales, stages, texts
 from viz.explorer import BASE, Explorer, head
+from viz.generated import generated
 from viz.manifest import card, manifest
 
 ASSETS = Path(__file__).parent / "assets"
@@ -60,9 +63,11 @@ _FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 _FRESH = {"cache-control": "no-cache"}
 
 store = TraceStore()
+desk = Desk()
 opener = Opener()
 ahead = Ahead(import_transformers)
 log = logging.getLogger("attention_microscope")
+Asked = TypeVar("Asked", bound=Request)
 
 
 def answer(handler: Callable[[HTTPRequest], Any]) -> Callable[[HTTPRequest], Any]:
@@ -111,41 +116,30 @@ async def _body(request: HTTPRequest, limit: int = BODY_LIMIT) -> bytes:
     return bytes(content)
 
 
-def _fields(body: bytes, names: tuple[str, ...]) -> list[str | None]:
-    """The values of these names, each a text or nothing.
-
-    Raises:
-        BadRequest: not JSON, or not texts.
-    """
-    try:
-        fields = json.loads(body)
-        values = [None if fields.get(name) == "" else fields.get(name) for name in names]
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise BadRequest(str(error)) from error
-    if not all(isinstance(value, str) or value is None for value in values):
-        raise BadRequest(f"{', '.join(names)} are texts")
-    return values
-
-
 @asked
 async def run(request: HTTPRequest) -> dict:
     """A text, an image or both → the manifest of the run."""
-    wanted = _request(await _body(request))
+    wanted = _opened(asking.run(await _body(request)))
     trace = await run_in_threadpool(store.get, wanted)
     ahead.answered()
     return dict(manifest(trace, wanted.key, wanted.target, wanted.image))
 
 
-def _request(body: bytes) -> Request:
-    """The run that a request body asks for; its model must be open."""
-    names = ("model", "text", "target", "language", "image", "dtype", "reading", "order", "positions")
-    model, text, target, language, *rest = _fields(body, names)
-    if language not in (None, "fr", "zh", "en"):
-        raise BadRequest(f"language {language!r}; use fr, zh or en")
-    return _opened(Request(model or models.BUILTIN[0], text or "", target, language, *rest))
+@asked
+async def generate(request: HTTPRequest) -> dict:
+    """A prompt → what the model writes, step by step; it is stopped and asked after under the id that comes with it."""
+    id, prompt = asking.prompt(await _body(request))
+    done, written = await run_in_threadpool(desk.write, _opened(prompt), id)
+    return dict(generated(written, done.key))
 
 
-def _opened(wanted: Request) -> Request:
+@asked
+async def writing(request: HTTPRequest) -> dict:
+    """How far a generation is; a POST ends it after its present step."""
+    return desk.progress(request.path_params["id"], stop=request.method == "POST")
+
+
+def _opened(wanted: Asked) -> Asked:
     if not catalog.is_open(wanted.model, wanted.dtype):
         raise ModelNotOpen(wanted.model)
     return wanted
@@ -154,7 +148,9 @@ def _opened(wanted: Request) -> Request:
 def _bundle(make: Callable[..., bytes], request: HTTPRequest) -> bytes:
     """A bundle of the run that a key names, made again if it is no longer kept; no model is loaded for it."""
     path = dict(request.path_params)
-    return make(store.get(Request.from_key(path.pop("key"))), *path.values())
+    wanted = from_key(path.pop("key"))
+    trace = desk.get(wanted).trace if isinstance(wanted, Prompt) else store.get(wanted)
+    return make(trace, *path.values())
 
 
 def bundle(make: Callable[..., bytes]) -> Callable[[HTTPRequest], Any]:
@@ -177,7 +173,7 @@ def folders_allowed() -> bool:
 @asked
 async def open_model(request: HTTPRequest) -> dict:
     """Begin to open a model; answers at once with how far it is. Folders only where the server allows them."""
-    name, dtype, asker = _fields(await _body(request), ("model", "dtype", "asker"))
+    name, dtype, asker = asking.fields(await _body(request), ("model", "dtype", "asker"))
     if not name:
         raise BadRequest("no model")
     if not folders_allowed() and name not in models.BUILTIN and not HUB_ID.fullmatch(name):
@@ -195,7 +191,7 @@ async def opening(request: HTTPRequest) -> dict:
 async def cancel(request: HTTPRequest) -> dict:
     """Give an opening up, for the one who asks."""
     found = opener.get(request.path_params["id"])
-    (asker,) = _fields(await _body(request), ("asker",))
+    (asker,) = asking.fields(await _body(request), ("asker",))
     if found is not None:
         found.cancel(asker or "")
     return _opening(found)
@@ -275,6 +271,8 @@ ROUTES = [
     Route(f"/{BASE}/vocabulary", vocabulary),
     Route(f"/{BASE}/figures", figures),
     Route(f"/{BASE}/run", run, methods=["POST"]),
+    Route(f"/{BASE}/generate", generate, methods=["POST"]),
+    Route(f"/{BASE}/generate/{{id}}", writing, methods=["GET", "POST"]),
     Route(f"/{BASE}/image", image, methods=["POST"]),
     Route(f"/{BASE}/models", offered),
     Route(f"/{BASE}/open", open_model, methods=["POST"]),
@@ -302,6 +300,7 @@ def build() -> gr.Blocks:
 
 def _forget(model: tuple[str, str]) -> None:
     store.forget(model)
+    desk.forget(model)
 
 
 def launch(host: str | None = None, port: int | None = None, *, block: bool = True) -> None:

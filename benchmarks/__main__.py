@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from benchmarks import bertviz_view, crowd, explorer, recording
+from benchmarks import bertviz_view, crowd, explorer, recording, writing
 from benchmarks.measure import Figure
 from models import record
 from models.catalog import BUILTIN
@@ -177,15 +177,24 @@ def record_models(quick: bool) -> dict:
     return {"machine": where, "recording": [case.as_json() for case in cases]}
 
 
+def write_text(quick: bool) -> dict:
+    """Generation with recording, without a browser."""
+    where, started = machine(), time.monotonic()
+    cases = writing.measure(quick)
+    print(f"\n{closing(where, time.monotonic() - started)}, load {machine()['load']} afterwards")
+    return {"machine": where, "generation": [case.as_json() for case in cases]}
+
+
 def main() -> None:
     """Measure, print, append."""
     parser = argparse.ArgumentParser(prog="python scripts/bench.py")
-    parser.add_argument("what", nargs="?", choices=("page", "record"), default="page")
+    parser.add_argument("what", nargs="?", choices=("page", "record", "generate"), default="page")
     parser.add_argument(
         "--quick", action="store_true", help="the fewest repeats that give a median; fewer sizes"
     )
     asked = parser.parse_args()
-    measured = record_models(asked.quick) if asked.what == "record" else page(asked.quick)
+    measure_what = {"page": page, "record": record_models, "generate": write_text}
+    measured = measure_what[asked.what](asked.quick)
     line = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "revision": revision(),

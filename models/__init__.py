@@ -6,8 +6,10 @@ head.weights, head.error
 """
 
 from models import errors
+from models.beams import Branch, Tree
 from models.catalog import BUILTIN, load
-from models.edits import BlockCell, ForceRow, ScaleHead
+from models.choosing import Shares, shares
+from models.edits import BlockCell, ForceRow, OpenMask, ScaleHead
 from models.generate import generate
 from models.generation import Generation, Step, Strategy
 from models.huggingface.wrap import wrap
@@ -20,21 +22,26 @@ __all__ = [
     "Axis",
     "Block",
     "BlockCell",
+    "Branch",
     "ForceRow",
     "Generation",
     "Head",
     "ModelCard",
+    "OpenMask",
     "PositionalEncoding",
     "Request",
     "ScaleHead",
+    "Shares",
     "Site",
     "Step",
     "Strategy",
     "Token",
     "Trace",
+    "Tree",
     "errors",
     "generate",
     "load",
     "record",
+    "shares",
     "wrap",
 ]

@@ -2,6 +2,7 @@
 
 edit         acts on      effect
 BlockCell    mask         a query may no longer attend to a key
+OpenMask     mask         every query may attend to every key
 ForceRow     weights      a query attends to one key only, with weight 1
 ScaleHead    context      a head's context vectors times a factor; 0 knocks it out
 PositionsOff positions    nothing says where a token stands, in any stream
@@ -43,6 +44,22 @@ class BlockCell:
         mask = tensor.clone()
         mask[:, slice(None) if self.head is None else self.head, self.query, self.key] = False
         return mask
+
+
+@dataclass(frozen=True)
+class OpenMask:
+    """Every query of the block may attend to every key, what comes after it included."""
+
+    block: str
+    site: ClassVar[Site] = Site.MASK
+
+    def fits(self, heads: int, queries: int, keys: int) -> bool:  # noqa: ARG002
+        """Any block has a mask."""
+        return True
+
+    def apply(self, tensor: Tensor) -> Tensor:
+        """A mask that is True everywhere."""
+        return torch.ones_like(tensor)
 
 
 @dataclass(frozen=True)
@@ -106,5 +123,5 @@ class PositionsOff:
         return torch.zeros_like(tensor)
 
 
-BUILT = (BlockCell, ForceRow, ScaleHead, PositionsOff)
+BUILT = (BlockCell, OpenMask, ForceRow, ScaleHead, PositionsOff)
 """The edits that exist so far."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.catalog import Model, load
@@ -21,6 +21,7 @@ def generate(  # noqa: PLR0913 -- one keyword for each thing that a person may c
     top_p: float = 1.0,
     seed: int = 0,
     beams: int = 4,
+    forced: Sequence[int] = (),
     language: str | None = None,
     cancelled: IsCancelled | None = None,
 ) -> Generation:
@@ -37,6 +38,7 @@ def generate(  # noqa: PLR0913 -- one keyword for each thing that a person may c
         top_p: with `sample`; the share of probability that remains.
         seed: with `sample`; equal seeds draw alike.
         beams: with `beam`; how many hypotheses are kept.
+        forced: ids that a person chose: the first steps choose them, whatever the strategy would; not with `beam`.
         language: what a built-in translator translates into.
         cancelled: asked after each step; True ends the generation.
 
@@ -46,5 +48,11 @@ def generate(  # noqa: PLR0913 -- one keyword for each thing that a person may c
     chosen = Strategy(strategy, temperature, top_k, top_p, seed, beams)
     loaded = load(model) if isinstance(model, str) else model
     return loaded.generate(
-        prompt, inputs=inputs, steps=steps, strategy=chosen, language=language, cancelled=cancelled
+        prompt,
+        inputs=inputs,
+        steps=steps,
+        strategy=chosen,
+        forced=forced,
+        language=language,
+        cancelled=cancelled,
     )

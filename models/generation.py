@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from models.beams import Tree
 from models.errors import BadRequest, TooManySteps, UnprovedSteps
+from models.head import frozen
 from models.trace import Array, Token, Trace, softmax
 
 STEP_LIMIT = 256
@@ -65,6 +68,17 @@ class Strategy:
     def rows(self) -> int:
         """How many hypotheses are written at once."""
         return self.beams if self.name == "beam" else 1
+
+    def check_forced(self, forced: Sequence[int], vocabulary: int) -> None:
+        """Refuse words that a person chose where they cannot be taken.
+
+        Raises:
+            BadRequest: in beam search, which writes several hypotheses at once, or ids that are none.
+        """
+        if forced and self.name == "beam":
+            raise BadRequest("forced words with beam search; use greedy or sample")
+        if not all(0 <= id < vocabulary for id in forced):
+            raise BadRequest(f"forced ids {list(forced)}; the vocabulary has 0 to {vocabulary - 1}")
 
     def check_steps(self, steps: int, vocabulary: int) -> None:
         """Refuse more steps than fit.
@@ -124,16 +138,27 @@ class Rows(Mapping[str, Array]):
 class Step:
     """One step: the model read the token at `position` and chose the next one.
 
-    `logits` are what the model said, `distribution` the probabilities that the choice was made from: with `sample`
-    after temperature, top_k and top_p, where a token that was ruled out has 0. Both: (vocabulary,). In beam search
-    they are those of the hypothesis that won in the end, and `logits` are logarithms of probabilities.
+    `logits` are what the model said, `remaining` the logits that the choice was made from: with `sample` after
+    temperature, top_k and top_p, where a token that was ruled out has −∞. Both: (vocabulary,). In beam search they are
+    those of the hypothesis that won in the end, and `logits` are logarithms of probabilities. `forced`: a person chose.
     """
 
     position: int
     choice: Token
     logits: Array
-    distribution: Array
+    remaining: Array
     rows: Rows
+    forced: bool = False
+
+    @cached_property
+    def before(self) -> Array:
+        """The probabilities that the model gave, before anything was ruled out: (vocabulary,)."""
+        return frozen(softmax(self.logits))
+
+    @cached_property
+    def distribution(self) -> Array:
+        """The probabilities that the choice was made from: (vocabulary,); 0 for what was ruled out."""
+        return frozen(softmax(self.remaining))
 
     @property
     def probability(self) -> float:
@@ -159,26 +184,44 @@ class Generation:
     """The new tokens as a person would write them; empty without a tokenizer."""
     cancelled: bool = False
     """Whether it was stopped from outside before it had ended."""
+    names: Sequence[Token] = ()
+    """What each column of the logits stands for."""
+    tree: Tree | None = None
+    """With `beam`: everything that was looked at."""
+    passes: tuple[int, ...] = ()
+    """How many positions each pass of the decoder computed: the prompt, then one at a time, since the keys and values
+    of all others are kept in a cache; without a cache all of them, again and again."""
 
     @property
     def ids(self) -> tuple[int, ...]:
         """The new token ids, the end token included where the model wrote one."""
         return tuple(token.id for token in self.tokens)
 
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        said = {id(array): array.nbytes for step in self.steps for array in (step.logits, step.remaining)}
+        return self.trace.nbytes + sum(said.values())
+
+
+def written_stream(trace: Trace) -> str:
+    """The stream that was written."""
+    return "decoder" if "decoder" in trace.tokens else trace.blocks[-1].query_stream
+
 
 def steps_of(
-    trace: Trace, tokens: Sequence[Token], logits: Sequence[Array], drawn: Sequence[Array]
+    trace: Trace, tokens: Sequence[Token], logits: Sequence[Array], drawn: Sequence[Array], forced: int = 0
 ) -> tuple[Step, ...]:
     """The steps of a generation whose last rows in the trace are theirs.
 
-    `logits`: what the model said in each step; `drawn`: the logits that the choice was made from.
+    `logits`: what the model said in each step; `drawn`: the logits that the choice was made from; `forced`: how many
+    of the first choices were made by a person.
     """
-    stream = "decoder" if "decoder" in trace.tokens else trace.blocks[-1].query_stream
+    stream = written_stream(trace)
     blocks = tuple(block.name for block in trace.blocks if block.query_stream == stream)
     first = len(trace.tokens[stream]) - len(tokens)
+    rows = [Rows(trace, first + number, blocks) for number in range(len(tokens))]
     return tuple(
-        Step(
-            first + number, token, logits[number], softmax(drawn[number]), Rows(trace, first + number, blocks)
-        )
+        Step(first + number, token, logits[number], drawn[number], rows[number], number < forced)
         for number, token in enumerate(tokens)
     )

@@ -7,12 +7,13 @@ probabilities sum to p (Holtzman et al. 2020).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from models.beams import Candidate, Growth, Tree
 from models.generation import IsCancelled, Strategy
 from models.trace import Array
 
@@ -52,24 +53,42 @@ class Dice:
 class Writing:
     """The choices of one generation, with what each was made from. It belongs to one run."""
 
-    def __init__(self, strategy: Strategy, cancelled: IsCancelled | None = None) -> None:
-        self.strategy = strategy
+    def __init__(
+        self, strategy: Strategy, cancelled: IsCancelled | None = None, forced: Sequence[int] = ()
+    ) -> None:
+        self.strategy, self.forced = strategy, tuple(forced)
         self.stopped = False
         """Whether it was stopped from outside."""
         self.logits: list[Array] = []
         """Per step (row, vocabulary): what the model said; a row is a hypothesis."""
+        self.ends: frozenset[int] = frozenset()
+        """The tokens that end a text."""
+        self.growth: Growth | None = None
+        """With `beam`: everything that was looked at."""
         self._drawn: list[Array] = []
         self._dice = Dice(strategy.seed)
         self._cancelled = cancelled
 
+    def begin(self, steps: int, ends: Collection[int], penalty: float = 1.0) -> None:
+        """So many steps at most, and these tokens end the text; with `beam`, a tree begins."""
+        self.ends = frozenset(ends)
+        if self.strategy.name == "beam":
+            self.growth = Growth(self.strategy.beams, steps, ends, penalty)
+
     def weighed(self, logits: Logits) -> Logits:
-        """Keep the logits of a step, and give back some whose largest is the choice."""
+        """Keep the logits of a step, and give back some whose largest is the choice.
+
+        Chance is asked at forced steps too, so that what follows is drawn as if the same words had been drawn.
+        """
         self.logits.append(_array(logits))
-        if self.strategy.name != "sample":
-            return logits
-        remaining = narrowed(logits, self.strategy)
-        self._drawn.append(_array(remaining))
-        return torch.full_like(logits, -math.inf).scatter(-1, self._dice.draw(remaining), 0.0)
+        step, choice = len(self.logits) - 1, None
+        if self.strategy.name == "sample":
+            remaining = narrowed(logits, self.strategy)
+            self._drawn.append(_array(remaining))
+            choice = self._dice.draw(remaining)
+        if step < len(self.forced):
+            choice = torch.full((len(logits), 1), self.forced[step], device=logits.device)
+        return logits if choice is None else torch.full_like(logits, -math.inf).scatter(-1, choice, 0.0)
 
     def of(self, rows: Sequence[int]) -> tuple[list[Array], list[Array]]:
         """The logits of each step, and those that its choice was made from, in these rows: (vocabulary,) each."""
@@ -78,6 +97,20 @@ class Writing:
             [kept[row] for kept, row in zip(each, rows, strict=False)] for each in (logits, drawn)
         )
         return ours, theirs
+
+    def branched(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """With `beam`: the continuations of a step, of which those that go on are given back.
+
+        Raises:
+            ValueError: there is no tree.
+        """
+        if self.growth is None:
+            raise ValueError("no beam search")
+        return self.growth.add(self.logits[-1], candidates, self.stopped)
+
+    def tree(self, ids: Sequence[int]) -> Tree | None:
+        """With `beam`: the tree, of which these tokens were written."""
+        return None if self.growth is None else self.growth.tree(ids)
 
     def stops(self) -> bool:
         """Whether somebody wants it to end; once they do, it stays so."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from models.errors import ServerBusy
 from models.record import Request
@@ -21,18 +23,32 @@ WAITING_LIMIT = 64
 RUNS_AT_ONCE = 2
 
 
-class TraceStore:
-    """The most recently used traces; a missing one is run again. Equal requests at the same time run once."""
+@runtime_checkable
+class Sized(Protocol):
+    """What a run gives: it knows about how much memory it takes."""
 
-    def __init__(self, capacity: int = CAPACITY, memory: int = MEMORY_LIMIT) -> None:
-        self._capacity, self._memory = capacity, memory
-        self._traces: OrderedDict[Request, Trace] = OrderedDict()
+    @property
+    def nbytes(self) -> int: ...
+
+
+Q = TypeVar("Q", bound=Request)
+R = TypeVar("R", bound=Sized)
+
+
+class RunStore(Generic[Q, R]):
+    """What was run most recently; what is missing is run again. Equal requests at the same time run once."""
+
+    def __init__(
+        self, run: Callable[[Q], R], capacity: int, memory: int, keeps: Callable[[R], bool] = lambda _: True
+    ) -> None:
+        self._run, self._capacity, self._memory, self._keeps = run, capacity, memory, keeps
+        self._traces: OrderedDict[Q, R] = OrderedDict()
         self._lock = threading.Lock()
-        self._running: dict[Request, threading.Lock] = {}
+        self._running: dict[Q, threading.Lock] = {}
         self._slots = threading.BoundedSemaphore(RUNS_AT_ONCE)
 
-    def get(self, request: Request) -> Trace:
-        """The trace of a request.
+    def get(self, request: Q, run: Callable[[Q], R] | None = None) -> R:
+        """What a request leads to; `run`: how to find it out this time.
 
         Raises:
             ServerBusy: too many runs wait already.
@@ -44,37 +60,46 @@ class TraceStore:
         with self._turn(request):
             try:
                 kept = self._kept(request)
-                return kept if kept is not None else self._run(request)
+                return kept if kept is not None else self._made(request, run or self._run)
             finally:
                 with self._lock:
                     self._running.pop(request, None)
 
     def forget(self, model: tuple[str, str]) -> None:
-        """Let go the traces of a model, by name and dtype: they hold its weights in memory."""
+        """Let go what a model made, by name and dtype: they hold its weights in memory."""
         with self._lock:
             for request in [each for each in self._traces if (each.model, each.dtype or "float32") == model]:
                 del self._traces[request]
 
-    def _kept(self, request: Request) -> Trace | None:
+    def _kept(self, request: Q) -> R | None:
         with self._lock:
             if request in self._traces:
                 self._traces.move_to_end(request)
             return self._traces.get(request)
 
-    def _turn(self, request: Request) -> threading.Lock:
+    def _turn(self, request: Q) -> threading.Lock:
         with self._lock:
             if request not in self._running and len(self._running) >= WAITING_LIMIT:
                 raise ServerBusy(WAITING_LIMIT)
             return self._running.setdefault(request, threading.Lock())
 
-    def _run(self, request: Request) -> Trace:
+    def _made(self, request: Q, run: Callable[[Q], R]) -> R:
         with self._slots:
-            return self._keep(request, request.run())
+            made = run(request)
+        return self.keep(request, made) if self._keeps(made) else made
 
-    def _keep(self, request: Request, trace: Trace) -> Trace:
+    def keep(self, request: Q, trace: R) -> R:
+        """From now on this is what the request leads to, until there is no more room."""
         with self._lock:
             self._traces[request] = trace
             total = sum(each.nbytes for each in self._traces.values())
             while len(self._traces) > 1 and (len(self._traces) > self._capacity or total > self._memory):
                 total -= self._traces.popitem(last=False)[1].nbytes
         return trace
+
+
+class TraceStore(RunStore[Request, Trace]):
+    """The most recently used traces."""
+
+    def __init__(self, capacity: int = CAPACITY, memory: int = MEMORY_LIMIT) -> None:
+        super().__init__(lambda request: request.run(), capacity, memory)

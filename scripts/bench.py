@@ -1,4 +1,5 @@
-"""Measure the page, or how large models are recorded: `python scripts/bench.py [page | record] [--quick]`.
+"""Measure the page, how large models are recorded, or how fast text is written while every step is kept:
+`python scripts/bench.py [page | record | generate] [--quick]`.
 
 Prints a table and appends a line to `benchmarks/results.jsonl`. The measuring itself is in `benchmarks/`.
 """

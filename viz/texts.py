@@ -7,6 +7,7 @@
     readings.toml   sentences about one result          errors.toml    what to say when something cannot be done
     presets.toml    ready examples                      ui.toml        labels
     family.toml     the models in the box               glossary.toml  the terms
+    generate.toml   labels of the tab that writes
 
 A text holds facts as `[[name:format]]`. A word has no format, a count needs none, a measured number always has one.
 What is sent to the browser has the shape of the files: each text in both languages, under `en` and `zh`.
@@ -160,7 +161,7 @@ def read_texts(assets: Path) -> Texts:
         presets=_list(Preset, "presets", _toml(assets / "texts" / "presets.toml")["preset"]),
         family=_family(assets / "texts" / "family.toml"),
         glossary=_list(Term, "glossary", _toml(assets / "glossary.toml")["term"]),
-        ui=_tables(Sentence, "ui", _toml(assets / "texts" / "ui.toml")["ui"]),
+        ui=_tables(Sentence, "ui", _ui(assets / "texts")),
     )
 
 
@@ -256,6 +257,11 @@ def _stages(folder: Path) -> dict[str, Any]:
             raise TextsError(f"stages.{min(twice)}: there are two")
         found |= tables
     return inherited(found, "stages")
+
+
+def _ui(folder: Path) -> dict[str, Any]:
+    """The labels of the page and of its tabs."""
+    return _toml(folder / "ui.toml")["ui"] | _toml(folder / "generate.toml")["ui"]
 
 
 def _family(path: Path) -> Family:

@@ -1,6 +1,7 @@
 // @ts-check
 /** The page's address: everything in view is in it, and opening it restores exactly that. */
 
+import { write } from "./settings.js";
 import { stagesIn, TABS } from "./store.js";
 
 const TEXTS = ["model", "dtype", "text", "target", "to", "image", "reading", "lang", "block", "tab", "stage", "depth"];
@@ -33,7 +34,7 @@ export function read() {
 
 /** The address of a state. @param {import("./store.js").Store} store */
 export function link(store) {
-  const { request, selection, lang } = store.state;
+  const { request, selection, lang, writing } = store.state;
   const address = new URL(window.location.href);
   /** @type {Record<string, any>} */
   const said = { ...request, to: request.language, language: null, lang, ...selection };
@@ -41,13 +42,14 @@ export function link(store) {
     if (said[name] == null || said[name] === "" || said[name] === USUAL[name]) address.searchParams.delete(name);
     else address.searchParams.set(name, String(said[name]));
   }
+  if (writing) write(address, writing, selection.tab === "generate");
   return address;
 }
 
 /** Keep the address bar true, a moment after each change. @param {import("./store.js").Store} store */
 export function follow(store) {
   let timer = 0;
-  store.on(["selection", "request", "lang", "run"], () => {
+  store.on(["selection", "request", "lang", "run", "writing"], () => {
     clearTimeout(timer);
     timer = window.setTimeout(() => store.state.run && window.history.replaceState(null, "", link(store)), 200);
   });

@@ -2,6 +2,7 @@
 /** The server: runs, and the binary bundles of a run by key. */
 
 const SCHEMA = 2;
+const WRITTEN = 1;
 const KEPT = 60;
 
 /** A message for the person: an id of `texts.errors` with its facts. */
@@ -63,6 +64,19 @@ export class Data {
     if (manifest.error) throw new Refusal(manifest.error, manifest.facts);
     if (manifest.schema !== SCHEMA) throw new Refusal("stale_key");
     return manifest;
+  }
+
+  /** What a model writes, step by step. @param {any} request */
+  async generate(request) {
+    const said = await (await this.ask("generate", { method: "POST", body: JSON.stringify(request) })).json();
+    if (said.error) throw new Refusal(said.error, said.facts);
+    if (said.schema !== WRITTEN) throw new Refusal("stale_key");
+    return said;
+  }
+
+  /** How far a generation is; or end it after its present step. @param {string} id @param {boolean} [stop] */
+  async writing(id, stop = false) {
+    return (await this.ask(`generate/${id}`, stop ? { method: "POST" } : {})).json();
   }
 
   /**

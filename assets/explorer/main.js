@@ -11,6 +11,7 @@ import { asked as requested } from "./family.js";
 import { Explanation } from "./explain.js";
 import { ranked, row } from "./facts.js";
 import { Figure } from "./figure.js";
+import { Generate } from "./generate.js";
 import { Heads } from "./heads.js";
 import { ROWS } from "./likely.js";
 import { Bars, Lines } from "./lines.js";
@@ -75,7 +76,7 @@ class Page {
     this.asked = asked;
     const chinese = navigator.language.toLowerCase().startsWith("zh");
     this.store = new Store({
-      config, models: config.models, opening: null, run: null, arrays: {}, thumbnails: null, picture: null, notices: [], hover: null,
+      config, models: config.models, opening: null, run: null, arrays: {}, thumbnails: null, picture: null, notices: [], hover: null, writing: null,
       pinned: false, busy: false, preset: "",
       lang: ["zh", "en"].includes(asked.lang) ? asked.lang : kept.lang ?? (chinese ? "zh" : "en"),
       theme: kept.theme ?? (dark ? "dark" : "light"), textSize: SIZES.includes(kept.textSize) ? kept.textSize : 1,
@@ -104,9 +105,10 @@ class Page {
     const stages = h("div", { class: "stages", role: "tablist" });
     const [heads, figure, explain, lines, bars, curve] = [["nav", "heads"], ["section", "figure"], ["section", "explain"], ["section", "lines"], ["section", "bars"], ["section", "curve"]].map(([tag, name]) => part(tag, name));
     const nothing = h("p", { class: "nothing", dataset: { tabs: "positions", empty: "" } });
-    for (const part of [stages, figure, explain]) part.dataset.tabs = "walk positions";
+    for (const part of [strips, stages, figure, explain]) part.dataset.tabs = "walk positions";
     const below = h("div", { class: "below", dataset: { tabs: "walk" } }, lines, bars, curve);
-    const main = h("main", {}, strips, stages, figure, nothing, below);
+    const generate = h("section", { class: "generate", dataset: { tabs: "generate" } });
+    const main = h("main", {}, strips, stages, figure, nothing, generate, below);
     this.root.append(top, sentence, presets, notices, tabs, h("div", { class: "body" }, h("div", { class: "left" }, pictures, heads), main, explain));
     const { store, words, data } = this;
     const tried = (/** @type {() => any} */ action) => this.tried(action);
@@ -129,6 +131,7 @@ class Page {
     new Lines(lines, store, words);
     new Bars(bars, store, words);
     new Curve(curve, store, words);
+    new Generate(generate, store, words, data, (action) => this.tried(action));
   }
 
   watch() {

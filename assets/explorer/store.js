@@ -13,7 +13,7 @@
 export const PART = { query: "query", key: "key", d_head: "channel", d_value: "channel", unit: "channel", d_model: "dimension", position: "query", other: "key", expert: "expert", d_hidden: "unit" };
 
 /** The tabs of the page, in order. */
-export const TABS = ["walk", "positions"];
+export const TABS = ["walk", "positions", "generate"];
 
 /** Stage → the text that tells it, of a block in a tab; of the walk where the tab has nothing for it. @param {any} block @param {string} tab @returns {Record<string, string>} */
 export const stagesIn = (block, tab) => (tab === "positions" && Object.keys(block.positions).length ? block.positions : block.stages);

@@ -12,6 +12,30 @@ from torch import Tensor, nn
 Ids = Int[Tensor, "batch position"]
 
 
+class Cache:
+    """What a decoder need not compute again: keys and values of each block, or the state of a recurrent network.
+
+    It belongs to one text that is being written, or to several side by side (a batch).
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        """How many positions it holds."""
+        self.kept: dict[str, tuple[Tensor, ...]] = {}
+        """Place → (keys, values) (batch, head, position, d_head), or (state,) (batch, unit)."""
+
+    def grown(self, place: str, *new: Tensor) -> tuple[Tensor, ...]:
+        """All keys and values of a place, once these have joined."""
+        old = self.kept.get(place)
+        joined = new if old is None else tuple(torch.cat(pair, dim=-2) for pair in zip(old, new, strict=True))
+        self.kept[place] = joined
+        return joined
+
+    def reorder(self, rows: Int[Tensor, "row"]) -> None:
+        """From now on these rows of the batch go on, in this order."""
+        self.kept = {place: tuple(each[rows] for each in kept) for place, kept in self.kept.items()}
+
+
 class EncoderDecoder(nn.Module, ABC):
     """An encoder, which reads the source once, and a decoder, which reads what is written so far."""
 
@@ -31,8 +55,12 @@ class EncoderDecoder(nn.Module, ABC):
         target: Int[Tensor, "batch target"],
         encoded: Float[Tensor, "batch key d_encoded"],
         source: Int[Tensor, "batch key"],
-    ) -> Float[Tensor, "batch target vocabulary"]:
-        """Logits of the next token at each target position; a position never sees a later one."""
+        cache: Cache | None = None,
+    ) -> Float[Tensor, "batch new vocabulary"]:
+        """Logits of the next token at each target position; a position never sees a later one.
+
+        With a cache, only of those positions that it does not hold yet.
+        """
 
     @torch.no_grad()
     def greedy(

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from models import attention
-from models.builtin.encoder_decoder import EncoderDecoder, Ids
+from models.builtin.encoder_decoder import Cache, EncoderDecoder, Ids
 from models.masks import visible
 from models.recorder import edited, note
 from models.trace import Site
@@ -144,9 +144,15 @@ class Seq2Seq(EncoderDecoder):
         target: Int[Tensor, "batch target"],
         encoded: Float[Tensor, "batch key unit"],
         source: Int[Tensor, "batch key"],
-    ) -> Float[Tensor, "batch target vocabulary"]:
+        cache: Cache | None = None,
+    ) -> Float[Tensor, "batch new vocabulary"]:
         """Logits of the next token at each target position; a position never sees a later one."""
-        states = self.decoder(self.embed(target, "decoder"), encoded[:, -1], target != self.config.padding)
+        state, new = encoded[:, -1], target
+        if cache is not None and cache.length:  # all that was read is in one state
+            (state,), new = cache.kept["decoder"], target[:, cache.length :]
+        states = self.decoder(self.embed(new, "decoder"), state, new != self.config.padding)
+        if cache is not None:
+            cache.kept["decoder"], cache.length = (states[:, -1],), target.shape[1]
         context = self.context(states, encoded, visible(source, self.config.padding))
         note(Site.CONTEXT_VECTOR, "decoder", context)
         output = self.output(torch.cat([context, states], dim=-1)).tanh()

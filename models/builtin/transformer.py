@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from models import attention
-from models.builtin.encoder_decoder import EncoderDecoder, Ids
+from models.builtin.encoder_decoder import Cache, EncoderDecoder, Ids
 from models.masks import causal, visible
 from models.positions import sinusoidal
 from models.recorder import edited, note
@@ -57,21 +57,36 @@ class MultiHeadAttention(nn.Module):
         self.value = nn.Linear(config.d_model, config.d_model)
         self.output = nn.Linear(config.d_model, config.d_model)
 
-    def forward(self, x: Vectors, source: Float[Tensor, "batch key d_model"], mask: MaskGrid) -> Vectors:
+    def forward(
+        self,
+        x: Vectors,
+        source: Float[Tensor, "batch source d_model"],
+        mask: MaskGrid,
+        cache: Cache | None = None,
+    ) -> Vectors:
         """What each position of `x` gathers from the positions of `source` that its mask allows."""
         note(Site.QUERY_INPUT, self.place, x)
-        note(Site.KEY_INPUT, self.place, source)
         query = note(Site.QUERY, self.place, self.split(self.query(x)))
-        key = note(Site.KEY, self.place, self.split(self.key(source)))
-        value = note(Site.VALUE, self.place, self.split(self.value(source)))
+        key, value = self.keys_and_values(source, cache)
 
-        mask = mask.expand(len(x), self.heads, x.shape[1], source.shape[1])
+        mask = mask.expand(len(x), self.heads, x.shape[1], key.shape[-2])
         mask = edited(Site.MASK, self.place, mask)
         scores = attention.masked(attention.scores(query, key), mask)
         weights = attention.weights(note(Site.MASKED_SCORES, self.place, scores))
         weights = edited(Site.WEIGHTS, self.place, weights)
         context = edited(Site.CONTEXT, self.place, attention.context(weights, value))
         return note(Site.ATTENTION_OUTPUT, self.place, self.output(self.join(context)))
+
+    def keys_and_values(
+        self, source: Float[Tensor, "batch source d_model"], cache: Cache | None
+    ) -> tuple[attention.Keys, ...]:
+        """Of every position of the source; those of the encoder's output are computed once, then kept."""
+        if cache is not None and self.place.endswith(".cross") and self.place in cache.kept:
+            return cache.kept[self.place]
+        note(Site.KEY_INPUT, self.place, source)
+        key = note(Site.KEY, self.place, self.split(self.key(source)))
+        value = note(Site.VALUE, self.place, self.split(self.value(source)))
+        return (key, value) if cache is None else cache.grown(self.place, key, value)
 
     def split(self, x: Vectors) -> attention.Queries:
         """One vector of d_model numbers → `heads` vectors of d_head."""
@@ -150,10 +165,11 @@ class DecoderLayer(nn.Module):
         mask: MaskGrid,
         source: Float[Tensor, "batch source d_model"],
         source_mask: Bool[Tensor, "#batch 1 #query source"],
+        cache: Cache | None = None,
     ) -> Vectors:
         """One layer further up the decoder; `source` is the encoder's last output, the same for every layer."""
-        x = self.attention_norm(x, self.attention(x, x, mask))
-        x = self.cross_norm(x, self.cross(x, source, source_mask))
+        x = self.attention_norm(x, self.attention(x, x, mask, cache))
+        x = self.cross_norm(x, self.cross(x, source, source_mask, cache))
         x = self.mlp_norm(x, self.mlp(x))
         return note(Site.RESIDUAL, self.place, x)
 
@@ -190,19 +206,24 @@ class Transformer(EncoderDecoder):
         target: Int[Tensor, "batch target"],
         encoded: Float[Tensor, "batch key d_model"],
         source: Int[Tensor, "batch key"],
-    ) -> Float[Tensor, "batch target vocabulary"]:
+        cache: Cache | None = None,
+    ) -> Float[Tensor, "batch new vocabulary"]:
         """Logits of the next token at each target position; a position never sees a later one."""
-        mask = causal(target.shape[1], target.device) & visible(target, self.config.padding)
+        first, length = 0 if cache is None else cache.length, target.shape[1]
+        mask = causal(length, target.device)[:, :, first:] & visible(target, self.config.padding)
         source_mask = visible(source, self.config.padding)
-        x = self.embed(target, "decoder")
+        x = self.embed(target[:, first:], "decoder", first)
         for layer in self.decoder:
-            x = layer(x, mask, encoded, source_mask)
+            x = layer(x, mask, encoded, source_mask, cache)
+        if cache is not None:
+            cache.length = length
         return note(Site.LOGITS, "", x @ self.embedding.weight.T)
 
-    def embed(self, ids: Ids, stream: str) -> Vectors:
-        """Rows of the table × √d_model (§3.4), plus the encoding of each position."""
+    def embed(self, ids: Ids, stream: str, first: int = 0) -> Vectors:
+        """Rows of the table × √d_model (§3.4), plus the encoding of each position, counted from `first`."""
         embedded = note(Site.TOKEN_EMBEDDING, stream, self.embedding(ids) * math.sqrt(self.config.d_model))
-        positions = edited(Site.POSITION_ENCODING, stream, self.positions[: ids.shape[1]][None])
+        positions = self.positions[first : first + ids.shape[1]][None]
+        positions = edited(Site.POSITION_ENCODING, stream, positions)
         return note(Site.RESIDUAL, stream, self.dropout(embedded + positions))
 
     def initialise(self) -> None:

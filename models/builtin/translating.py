@@ -12,6 +12,7 @@ from torch import Tensor
 
 from models.builtin.encoder_decoder import EncoderDecoder
 from models.builtin.tokenizer import Tokenizer
+from models.builtin.writing import write
 from models.edits import BUILT, PositionsOff, ScaleHead
 from models.errors import (
     BadRequest,
@@ -114,7 +115,8 @@ class BuiltinTranslator:
                 read = read + self._greedy(source, read[0])
                 self._check_edits(edits, len(source), len(read))
             logits = self.network(ids_of(source), ids_of(read))
-        return self._trace(text, {"encoder": source, "decoder": read}, recorder, logits, tuple(edits))
+        streams = {"encoder": source, "decoder": read}
+        return self._trace(text, streams, recorder.tensors, logits, tuple(edits))
 
     def generate(
         self,
@@ -123,22 +125,20 @@ class BuiltinTranslator:
         inputs: Mapping[str, Any] | None = None,
         steps: int = 20,
         strategy: Strategy | None = None,
+        forced: Sequence[int] = (),
         language: str | None = None,
         cancelled: IsCancelled | None = None,
     ) -> Generation:
-        """The translation of a sentence, written word by word; the decoder reads everything written so far each time.
+        """The translation of a sentence, written word by word.
 
         Raises:
             TextError: nothing to read, nothing known, too long, no room for so many steps.
-            BadRequest: ids or a language that this model does not have, or beam search.
+            BadRequest: ids or a language that this model does not have.
             TooManySteps: more than are written at once.
         """
         strategy = strategy or Strategy()
-        if strategy.name == "beam":
-            raise BadRequest(
-                "strategy 'beam', which the built-in translators do not have; use greedy or sample"
-            )
         strategy.check_steps(steps, len(self.tokenizer.vocabulary))
+        strategy.check_forced(forced, len(self.tokenizer.vocabulary))
         source = self._source(prompt) if inputs is None else self._checked_ids(inputs, "input_ids")
         if inputs is not None and "decoder_input_ids" in inputs:
             read = self._checked_ids(inputs, "decoder_input_ids")
@@ -146,31 +146,29 @@ class BuiltinTranslator:
             read = self._target(prompt, None, language)
         if len(read) + steps - 1 > TOKEN_LIMIT:
             raise ContextFull(len(read), steps, TOKEN_LIMIT)
-        return self._write(prompt, (source, read), steps, Writing(strategy, cancelled))
+        return self._write(prompt, (source, read), steps, Writing(strategy, cancelled, forced))
 
     def _write(
         self, text: str, read: tuple[tuple[Token, ...], tuple[Token, ...]], steps: int, writing: Writing
     ) -> Generation:
         source, start = read
-        recorder, written, logits = Recorder((), _KEPT), list[Token](), torch.empty(0)
-        with torch.no_grad(), recording(recorder):  # what the recorder holds in the end is of the last step
-            encoded = self.network.encode(ids_of(source))
-            while len(written) < steps and not self._ended(written, writing):
-                logits = self.network.decode(ids_of((*start, *written)), encoded, ids_of(source))
-                written.append(self._token(int(writing.weighed(logits[:, -1]).argmax())))
+        writing.begin(steps, {self.tokenizer.end})
+        ids, passes = write(self.network, ids_of(source), ids_of(start), steps, writing, sites=_KEPT)
+        path = writing.growth.rows(ids) if writing.growth else (0,) * len(ids)
+        written, tensors = [self._token(id) for id in ids], passes.joined(path)
         fed = {"encoder": source, "decoder": (*start, *written[:-1])}
-        trace = self._trace(text, fed, recorder, logits, ())
+        trace = self._trace(text, fed, tensors, tensors[Site.LOGITS, ""], ())
         return Generation(
             tokens=tuple(written),
-            steps=steps_of(trace, written, *writing.of([0] * len(written))),
+            steps=steps_of(trace, written, *writing.of(path), len(writing.forced)),
             trace=trace,
             strategy=writing.strategy,
             text=self.tokenizer.decode(written),
             cancelled=writing.stopped,
+            names=self._names,
+            tree=writing.tree(ids),
+            passes=(len(start), *(1 for _ in passes.decoder[1:])),
         )
-
-    def _ended(self, written: Sequence[Token], writing: Writing) -> bool:
-        return bool(written) and (written[-1].id == self.tokenizer.end or writing.stops())
 
     def check_length(self, text: str, limit: int) -> None:
         """Nothing to refuse here: this model's own limit, checked when it reads, is lower."""
@@ -253,11 +251,11 @@ class BuiltinTranslator:
         self,
         text: str,
         tokens: Mapping[str, tuple[Token, ...]],
-        recorder: Recorder,
+        tensors: Mapping[Where, Tensor],
         logits: Tensor,
         edits: tuple[Edit, ...],
     ) -> Trace:
-        arrays = {where: array_of(tensor) for where, tensor in recorder.tensors.items()}
+        arrays = {where: array_of(tensor) for where, tensor in tensors.items()}
         arrays |= self.described(arrays)
         return Trace(
             model=self.card,

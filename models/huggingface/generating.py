@@ -6,6 +6,7 @@ callables are handed in: one is asked for the scores of every step, one whether 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.beams import Candidate
 from models.errors import ContextFull
 from models.generation import Generation, steps_of
 from models.huggingface.device import beside
@@ -37,6 +39,8 @@ class Written:
     passed: list[Passed]
     logits: Tensor | None
     """(1, row, vocabulary), where each row has some: of the prompt only the last one has."""
+    passes: tuple[int, ...]
+    """How many positions of the decoder each pass computed."""
 
 
 class _Step:
@@ -45,6 +49,7 @@ class _Step:
     def __init__(self, heard: Heard, watch: Watch, stitch: Stitch, writing: Writing) -> None:
         self._heard, self._watch, self._stitch, self._writing = heard, watch, stitch, writing
         self._prompt: list[int] | None = None
+        self._rows = torch.empty(0, 0)
 
     @property
     def prompt(self) -> list[int]:
@@ -54,18 +59,34 @@ class _Step:
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if self._prompt is None:
             self._prompt = input_ids[0].tolist()
+        self._rows = input_ids
         self._stitch.add(self._heard.take(), self._watch)
         return self._writing.weighed(scores)
+
+    def candidates(self, input_ids: Tensor) -> list[Candidate]:
+        """Which hypothesis each of these continues, and by which token; of equal ones each is continued in turn."""
+        alike = (input_ids[:, None, :-1] == self._rows[None]).all(dim=-1).tolist()
+        found: list[Candidate] = []
+        for rows, token in zip(alike, input_ids[:, -1].tolist(), strict=True):
+            those = [(row, token) for row, same in enumerate(rows) if same]
+            found.append(next((one for one in those if one not in found), those[0]))
+        return found
+
+
+vars(_Step.__call__)["__signature__"] = inspect.signature(_Step.__call__)  # transformers asks at every step
 
 
 class _End:
     """Called by `generate` as a stopping criterion, after each choice."""
 
-    def __init__(self, writing: Writing) -> None:
-        self._writing = writing
+    def __init__(self, step: _Step, writing: Writing) -> None:
+        self._step, self._writing = step, writing
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:  # noqa: ARG002 -- the signature is transformers'
-        return torch.full((len(input_ids),), self._writing.stops(), device=input_ids.device)
+        stops = self._writing.stops()
+        if self._writing.growth is not None:
+            self._writing.branched(self._step.candidates(input_ids))
+        return torch.full((len(input_ids),), stops, device=input_ids.device)
 
 
 def write(
@@ -79,6 +100,9 @@ def write(
     traced: Collection[str],
 ) -> Written:
     """The text that the model writes after these inputs, and everything that was heard meanwhile."""
+    settings = model.generation_config
+    penalty = getattr(settings, "length_penalty", None)
+    writing.begin(steps, _ends(settings), 1.0 if penalty is None else penalty)
     ids = inputs.get("input_ids")
     one = ids is not None and ids.shape[1] == 1  # then each row has logits
     with hearing(model, inputs, watch, traced) as heard:
@@ -90,7 +114,7 @@ def write(
             num_beams=writing.strategy.rows,
             num_return_sequences=1,
             logits_processor=[step],
-            stopping_criteria=[_End(writing)],
+            stopping_criteria=[_End(step, writing)],
             return_dict_in_generate=True,
             output_logits=stitch.encoder_decoder or one,
             disable_compile=True,  # what is compiled cannot be heard
@@ -103,7 +127,15 @@ def write(
     logits = output.logits if prompt == 1 else None
     if logits is not None:
         logits = torch.stack([logits[at][item] for at, item in enumerate(path)])[None]
-    return Written(ids, prompt, path, stitch.calls(path), stitch.modules(path), logits)
+    return Written(
+        ids, prompt, path, stitch.calls(path), stitch.modules(path), logits, tuple(stitch.computed)
+    )
+
+
+def _ends(settings: Any) -> list[int]:
+    """The tokens that end a text."""
+    ends = getattr(settings, "eos_token_id", None)
+    return [] if ends is None else [int(end) for end in (ends if isinstance(ends, list | tuple) else [ends])]
 
 
 def check_room(inputs: Inputs, steps: int, limit: int, encoder_decoder: bool) -> None:
@@ -132,15 +164,24 @@ def written_tokens(
 
 
 def generation(
-    trace: Trace, tokens: tuple[Token, ...], written: Written, writing: Writing, tokenizer: Any
+    trace: Trace,
+    tokens: tuple[Token, ...],
+    written: Written,
+    writing: Writing,
+    *,
+    tokenizer: Any,
+    names: Sequence[Token],
 ) -> Generation:
     """What was written, with the trace of it."""
     ids = [token.id for token in tokens]
     return Generation(
         tokens=tokens,
-        steps=steps_of(trace, tokens, *writing.of(written.path)),
+        steps=steps_of(trace, tokens, *writing.of(written.path), len(writing.forced)),
         trace=trace,
         strategy=writing.strategy,
         text="" if tokenizer is None else str(tokenizer.decode(ids, skip_special_tokens=True)),
         cancelled=writing.stopped,
+        names=names,
+        tree=writing.tree(ids),
+        passes=written.passes,
     )

@@ -50,4 +50,4 @@ def _keep(module: nn.Module, args: tuple[Any, ...], arguments: Mapping[str, Any]
 
 def _bare(value: Any) -> Any:
     """A parameter without its gradient: DeBERTa passes its table of positions through a norm and a dropout."""
-    return value.detach() if isinstance(value, nn.Parameter) else value
+    return value.detach() if type(value) is nn.Parameter else value

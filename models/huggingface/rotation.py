@@ -71,7 +71,7 @@ def unrotated(tensor: Tensor, rotations: Sequence[Rotation]) -> Tensor | None:
 def _undone(tensor: Tensor, before: Tensor, after: Tensor) -> Tensor | None:
     if after is tensor:
         return before
-    if before.shape != after.shape or after.ndim != tensor.ndim:
+    if before.shape != after.shape or after.ndim != tensor.ndim or tensor.shape[2] not in after.shape[1:3]:
         return None
     for turned, source in ((after, before), (after.transpose(1, 2), before.transpose(1, 2))):
         if turned.shape == tensor.shape and torch.equal(turned, tensor):

@@ -137,15 +137,21 @@ class Stitch:
     passed: list[dict[Hashable, Passed]] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     """How many rows each pass added."""
+    computed: list[int] = field(default_factory=list)
+    """How many positions of what is written each pass computed: more than it added where there is no cache."""
 
     def add(self, calls: Calls, watch: Watch) -> None:
         """One more pass; what the watch holds of it is taken."""
         counted: Counter[str] = Counter()
-        added = [0]
+        added, computed = [0], [0]
         for items in calls:
-            added.append(self._add(items, counted[items[0].module]))
-            counted[items[0].module] += 1
+            path = items[0].module
+            added.append(self._add(items, counted[path]))
+            if path in self.plan.places and self.plan.places[path].tower == "decoder":
+                computed.append(items[0].query.shape[1])
+            counted[path] += 1
         self.rows.append(max(added))
+        self.computed.append(max(computed))
         self.passed.append(dict(_counted(watch.passed)))
         watch.clear()
 
@@ -219,20 +225,23 @@ def _before(items: Items, again: int, columns: slice) -> list[tuple[Tensor | Non
     """The new queries and keys of each item before they were rotated; (None, None) where they were not."""
     first = items[0]
     if first.query_unrotated is not None and first.key_unrotated is not None:
-        return [(_rows(item.query_unrotated, again), _columns(item.key_unrotated, columns)) for item in items]
+        return [
+            (_rows(item.query_unrotated, again), item.key_unrotated[:, columns].clone())
+            for item in items
+            if item.query_unrotated is not None and item.key_unrotated is not None
+        ]
+    if not first.rotations:
+        return [(None, None)] * len(items)
     queries = unrotated(torch.stack([item.query for item in items]), first.rotations)
     keys = unrotated(torch.stack([item.key[:, columns] for item in items]), first.rotations)
     if queries is None or keys is None:
         return [(None, None)] * len(items)
-    return [(query[:, again:].clone(), key.clone()) for query, key in zip(queries, keys, strict=True)]
+    return [(_rows(query, again), key) for query, key in zip(queries, keys, strict=True)]
 
 
-def _rows(tensor: Tensor | None, again: int) -> Tensor | None:
-    return None if tensor is None else tensor[:, again:].clone()
-
-
-def _columns(tensor: Tensor | None, columns: slice) -> Tensor | None:
-    return None if tensor is None else tensor[:, columns].clone()
+def _rows(tensor: Tensor, again: int) -> Tensor:
+    """The new rows, (head, row, d); one row is small enough to be kept with what it is a part of."""
+    return tensor if tensor.shape[1] == 1 else tensor[:, again:].clone()
 
 
 def _sinks(sinks: Sequence[Tensor | None]) -> Tensor | None:
@@ -244,14 +253,14 @@ def _sinks(sinks: Sequence[Tensor | None]) -> Tensor | None:
 def _cut(
     item: Capture, again: int, columns: slice, before: tuple[Tensor | None, Tensor | None], end: int
 ) -> Capture:
-    """The rows and columns that are new, as copies: caches are written into, and hold more. Grids end with `end`."""
+    """The rows and columns that are new; grids end with `end`. A cache is written into, so it is copied from."""
     return replace(
         item,
-        query=item.query[:, again:].clone(),
+        query=_rows(item.query, again),
         key=item.key[:, columns].clone(),
         value=item.value[:, columns].clone(),
-        context=item.context[:, again:].clone(),
-        sink=item.sink if item.sink is None or item.sink.ndim == 1 else item.sink[:, again:].clone(),
+        context=_rows(item.context, again),
+        sink=item.sink if item.sink is None or item.sink.ndim == 1 else _rows(item.sink, again),
         query_unrotated=before[0],
         key_unrotated=before[1],
         mask=_grid(item.mask, again, end),
@@ -318,8 +327,7 @@ def _tree(parts: Sequence[tuple[Any, int, int | None]], beams: int) -> Any:
     if isinstance(first, tuple | list):
         if any(not isinstance(value, tuple | list) or len(value) != len(first) for value, _, _ in parts):
             return first
-        within = ([(value[at], item, rows) for value, item, rows in parts] for at in range(len(first)))
-        return tuple(_tree(part, beams) for part in within)
+        return tuple(_tree([(v[at], i, n) for v, i, n in parts], beams) for at in range(len(first)))
     tensors = [_item(value, item, rows, beams) for value, item, rows in parts if isinstance(value, Tensor)]
     shapes = {(*tensor.shape[:-2], *tensor.shape[-1:]) for tensor in tensors}
     if len(tensors) < len(parts) or len(shapes) > 1 or tensors[0].ndim not in {2, 3}:

@@ -183,6 +183,7 @@ class Wrapped:
         inputs: Mapping[str, Any] | None = None,
         steps: int = 20,
         strategy: Strategy | None = None,
+        forced: Sequence[int] = (),
         language: str | None = None,
         cancelled: IsCancelled | None = None,
     ) -> Generation:
@@ -196,10 +197,11 @@ class Wrapped:
             TooManySteps: more than are written at once.
         """
         self.model.eval()
-        writing = Writing(strategy or Strategy(), cancelled)
+        writing = Writing(strategy or Strategy(), cancelled, forced)
         if not self.model.can_generate():
             raise CannotGenerate(self.name)
         writing.strategy.check_steps(steps, self.card.vocabulary)
+        writing.strategy.check_forced(forced, self.card.vocabulary)
         self._check_language(language)
         check_readable(self.model)
         given, tokens, seen = self.reader.read(prompt, inputs, None)
@@ -217,9 +219,9 @@ class Wrapped:
             raise UnprovedSteps(self.name)
         shown = Run(known, Watch(passed=written.passed), written.calls, outputs_of(written))
         streams, new = written_tokens(written, tokens, self.tokenizer, prompt, self._is_encoder_decoder)
-        return generation(
-            self._told(prompt, given, streams, shown, seen), new, written, writing, self.tokenizer
-        )
+        trace, size = self._told(prompt, given, streams, shown, seen), writing.logits[0].shape[-1]
+        names = Names(writing.logits[0], named(self.model, self.tokenizer, self.card.vocabulary, size))
+        return generation(trace, new, written, writing, tokenizer=self.tokenizer, names=names)
 
     def _settle(self, inputs: Inputs) -> None:
         """Know the modules of a model that builds some anew, and keep an eye on them."""

@@ -50,9 +50,12 @@ def test_arrows_move_along_the_tabs(open_page: Open):
     microscope.page.keyboard.press("ArrowRight")
     assert microscope.page.evaluate(FOCUSED) == "positions"
     microscope.page.keyboard.press("ArrowRight")
-    assert microscope.ready().address()["tab"] == "positions"
+    assert microscope.page.evaluate(FOCUSED) == "generate"
+    microscope.page.keyboard.press("ArrowRight")
+    microscope.page.wait_for_function("location.search.includes('tab=generate')")
     microscope.page.keyboard.press("ArrowLeft")
-    assert "tab" not in microscope.address()
+    microscope.page.keyboard.press("ArrowLeft")
+    assert "tab" not in microscope.ready().address()
 
 
 def test_an_unknown_tab_is_the_walk(open_page: Open):

@@ -88,7 +88,9 @@ def test_it_stops_when_it_is_told_to():
 
 def test_what_it_cannot_do_is_refused():
     with pytest.raises(errors.BadRequest, match="use greedy or sample"):
-        generate(TRANSLATOR, "the cat", strategy="beam")
+        generate(TRANSLATOR, "the cat", strategy="beam", forced=[5])
+    with pytest.raises(errors.BadRequest, match="forced ids"):
+        generate(TRANSLATOR, "the cat", forced=[-1])
     with pytest.raises(errors.ContextFull) as caught:
         generate(TRANSLATOR, "the cat", steps=65)
     assert caught.value.facts == {"got": 1, "steps": 65, "limit": 64}

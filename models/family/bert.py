@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,7 +25,8 @@ from models.builtin.corpus.generator import Corpus, build
 from models.family import bert_figures
 from models.family.bert_figures import IGNORED, IS_NEXT, NOT_NEXT, Examiner
 from models.family.course import Course, Figures, Recipe
-from models.family.discourse import LANGUAGES, STOPS, Passage, by_heart, couple, part_of, vocabulary
+from models.family.discourse import STOPS, Passage, by_heart, couples, vocabulary
+from models.family.scenes import meanings
 from models.family.words import word_tokenizer
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -42,6 +43,8 @@ ALONE, ALONE_OF_TWO_SENSES = 0.12, 0.35
 """So many first sentences stand alone; of those with an ambiguous word, so many."""
 SUBJECTS, SENSES = 0.1, 0.3
 """So many couples are about who it is, so many pairs about a word with two senses, beside those that happen to be."""
+TRANSLATED = 0.5
+"""So often is asked what a word with two senses is called in the other language."""
 MEANT = frozenset({"subject", "object", "place"})
 """Where a second sentence is wrong in this way, the one right word is known, and the wrong one is corrected."""
 
@@ -69,6 +72,8 @@ class Example(NamedTuple):
     """Positions of the words that are chosen more often."""
     right: tuple[str, ...] = ()
     """The words of both sentences as they should be."""
+    meanings: tuple[tuple[int, str], ...] = ()
+    """Positions of words with two senses, and what the other language calls them there."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ word that the rest settles; else 15 % of all words, and 30 % of those that are s
 masked, 10 % another word, 10 % unchanged), and the next sentence: to the same first sentence one that follows and one
 that does not. Most of these are of the same topic: somebody else, another thing, another place, another deed,
 the opposite, the other sense of the word. Where one wrong word makes the difference, it also learns the right one. No
-head was trained towards a target, and nothing but these two tasks taught it senses.
+head was trained towards a target. Senses it learned from these two tasks and from a third, small one: where `bank` or
+苹果 can be read, it is asked in half of the cases what the other language says there (银行 or 河岸, Apple or apple).
 """
     asked: ClassVar[Mapping[str, float]] = {
         "masked.settled": 0.95,
@@ -134,7 +140,7 @@ head was trained towards a target, and nothing but these two tasks taught it sen
         """Words of the corpus and of the scenes."""
         words = self.corpus.words
         said = chain.from_iterable(chain(*self.sentences))
-        return pair_tokenizer({*words["en"], *words["zh"], *said, *MARKS, *vocabulary()})
+        return pair_tokenizer({*words["en"], *words["zh"], *said, *MARKS, *vocabulary(), *meanings()})
 
     @cached_property
     def ids(self) -> dict[str, int]:
@@ -158,9 +164,10 @@ head was trained towards a target, and nothing but these two tasks taught it sen
         lessons, step = by_heart(), start
         while True:
             chance = random.Random(f"{self.recipe.seed} {step}")
-            asked = [each for _ in range(self.couples) for each in both(*_drawn(chance, "subject", SUBJECTS))]
+            of_whom = couples(chance, fault="subject", often=SUBJECTS)
+            asked = [each for told in islice(of_whom, self.couples) for each in both(*told)]
             asked += [lesson(chance.choice(lessons)) for _ in range(self.singles // 4)]
-            told = [_drawn(chance, "sense", SENSES)[0] for _ in range(self.pairs)]
+            told = [right for right, _ in islice(couples(chance, fault="sense", often=SENSES), self.pairs)]
             pairs = [guessed(one, chance) for one in told]
             examples = [*asked, *pairs, *(self._single(chance) for _ in range(self.singles))]
             yield to_batch(examples, self.ids, chance)
@@ -250,14 +257,6 @@ def both(right: Passage, wrong: Passage) -> tuple[Example, Example]:
     )
 
 
-def _drawn(chance: random.Random, fault: str, often: float) -> tuple[Passage, Passage]:
-    """A couple to learn from, so often with this fault."""
-    while True:
-        told = couple(chance, chance.choice(LANGUAGES), fault if chance.random() < often else "")
-        if part_of(told[0]) == "train":
-            return told
-
-
 def lesson(told: Passage) -> Example:
     """A pair of the lessons."""
     return Example(told.first, told.second, IS_NEXT if told.follows else NOT_NEXT)
@@ -266,10 +265,11 @@ def lesson(told: Passage) -> Example:
 def guessed(told: Passage, chance: random.Random) -> Example:
     """A passage that follows, in which words are to be guessed; now and then only its first sentence."""
     often = frozenset((*told.settled, *((told.sense.place, *told.sense.cues) if told.sense else ())))
+    meanings = ((told.sense.place, told.sense.meaning),) if told.sense else ()
     if chance.random() < (ALONE_OF_TWO_SENSES if told.sense else ALONE):
-        return Example(told.first, often=often)
+        return Example(told.first, often=often, meanings=meanings)
     only = told.settled if chance.random() < ONE_MASKED else ()
-    return Example(told.first, told.second, alone=only, often=often)
+    return Example(told.first, told.second, alone=only, often=often, meanings=meanings)
 
 
 def to_batch(examples: Sequence[Example], ids: Mapping[str, int], chance: random.Random) -> Batch:
@@ -309,6 +309,9 @@ def masked(one: Example, ids: Mapping[str, int], chance: random.Random) -> tuple
         for word, place in enumerate(words):
             if chance.random() < (MASKED_OFTEN if word in one.often else MASKED):
                 labels[place], row[place] = row[place], _shown(row[place], ids, chance)
+    for word, meaning in one.meanings:
+        if labels[words[word]] == IGNORED and chance.random() < TRANSLATED:
+            labels[words[word]] = ids[meaning]
     return row, labels
 
 

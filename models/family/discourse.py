@@ -64,11 +64,19 @@ def written(words: tuple[str, ...], language: str) -> str:
 
 
 def couples(
-    chance: random.Random, part: str = "train", language: str | None = None
+    chance: random.Random,
+    part: str = "train",
+    language: str | None = None,
+    fault: str = "",
+    often: float = 1.0,
 ) -> Iterator[tuple[Passage, Passage]]:
-    """Without end a first sentence with one that follows, and with one that does not; `part` is `train` or `test`."""
+    """Without end a first sentence with one that follows, and with one that does not; `part` is `train` or `test`.
+
+    So often the fault of the one that does not is this one; else it is drawn.
+    """
     while True:
-        told = couple(chance, language or chance.choice(LANGUAGES))
+        spoken = language or chance.choice(LANGUAGES)
+        told = couple(chance, spoken, fault if fault and chance.random() < often else "")
         if part_of(told[0]) == part:
             yield told
 

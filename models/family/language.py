@@ -43,8 +43,6 @@ PHENOMENON_SHARES = {
     "phrase": 0.125, "unknown": 0.05, "seeds": 0.01, "everyday": 0.01,
 }  # fmt: skip
 """How often each phenomenon is drawn among sentences; who reads from left to right finds "it" the hardest."""
-MORE_SENTENCES: Mapping[str, float] = PHENOMENON_SHARES | {"coref": 0.1, "svo": 0.31, "unknown": 0.08}
-"""The same for those that find simple sentences and unknown words harder."""
 AT_FIRST = {"translation": 0.2, "plain": 0.05, "story": 0.25, "repeated": 0.47, "heart": 0.03}
 BEGINNING = 0.12
 """In so much of the training the first shares become the later ones, and rows of random words grow longer.

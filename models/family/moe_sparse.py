@@ -43,7 +43,7 @@ TRACED = 60
 
 NOTES = f"""
 `chosen.*`: in recordings, of the rows that see more than {KEYS} keys, those in which exactly the keys that the indexer
-chose have weight, and how much of the attention that the same scores would spend on all keys goes to the chosen ones;
+chose can be seen, and how much of the attention that the same scores would spend on all keys goes to the chosen ones;
 `keys.*`: the same share for as many other keys, those with the largest weights of all heads together (no choice for all
 heads can hold more) and the last ones.
 """
@@ -70,7 +70,7 @@ class SparseMoE(MoE):
         "is, and the whole model learns on from the same texts. Two heads were trained towards a target (see below)."
     )
     asked = ASKED
-    usual = Recipe(steps=1200, rate=1.5e-3, warmup=50, threads=2)
+    usual = Recipe(steps=1400, rate=1.5e-3, warmup=50, threads=2)
 
     def fresh(self) -> nn.Module:
         """`builtin/moe` with untrained indexers; in eager attention, which shows them its weights."""
@@ -138,10 +138,10 @@ def choice_figures(
 ) -> Figures:
     """What the chosen keys are worth, in recordings of some of these texts.
 
-    Only queries count that see more keys than are chosen. `chosen.only`: share of rows whose weights are positive for
-    the keys that the indexer chose and exactly zero for all others; `chosen.covered`: how much of the attention that
-    the same scores would spend on all keys goes to the chosen ones; `keys.best` and `keys.last` the same of as many
-    keys, those with the largest weights of all heads together, and the last ones.
+    Only queries count that see more keys than are chosen. `chosen.only`: share of rows whose scores are finite for the
+    keys that the indexer chose and for no other, and whose weights are exactly zero for all others; `chosen.covered`:
+    how much of the attention that the same scores would spend on all keys goes to the chosen ones; `keys.best` and
+    `keys.last` the same of as many keys, those with the largest weights of all heads together, and the last ones.
     """
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     wrapped = wrap(model, AutoTokenizer.from_pretrained(folder))
@@ -164,10 +164,16 @@ def _worth(heads: Sequence[Head], chosen: Mask) -> np.ndarray:
     causal = np.tri(len(chosen), dtype=bool)
     late = causal.sum(axis=1) > chosen.sum(axis=1).max()
     full = np.stack([softmax(np.where(causal, head.scores, -np.inf)) for head in heads])
-    only = np.stack([((head.weights > 0) == (chosen & causal)).all(axis=1) for head in heads])
+    seen = chosen & causal
+    only = np.stack(
+        [
+            ((np.isfinite(head.masked_scores) == seen) & (seen | (head.weights == 0))).all(axis=1)
+            for head in heads
+        ]
+    )
     keys = int(chosen.sum(axis=1).max())
     best = np.zeros_like(chosen)
     np.put_along_axis(best, np.argsort(-full.sum(axis=0), axis=1)[:, :keys], True, axis=1)
     last = causal & ~np.tri(len(chosen), k=-keys, dtype=bool)
-    covered = [(full * kept).sum(axis=-1) for kept in (chosen & causal, best, last)]
+    covered = [(full * kept).sum(axis=-1) for kept in (seen, best, last)]
     return np.stack([each[:, late].ravel() for each in (only, *covered)], axis=1)

@@ -56,11 +56,13 @@ class Person(NamedTuple):
 
 @dataclass(frozen=True)
 class Sense:
-    """An ambiguous word of a first sentence: where it is, what it means, and the words that say so."""
+    """An ambiguous word of a first sentence: where it is, its sense, the words that say so, and what the other language
+    says for it."""
 
     place: int
     name: str
     cues: tuple[int, ...]
+    meaning: str
 
 
 class Told(NamedTuple):
@@ -289,18 +291,23 @@ def sense(tell: Teller, fault: str) -> Told:
     said = {"{who}": who.said if "{he}" in then else _free(who.said), "{cue}": cue}
     first = [word for part in parts for word in (said.get(part) or tell.words(part, **facts))]
     first = [*first, *time] if tell.english else [*time, *first]
-    return Told(first, tell.words(then, **facts), _sense(first, entry["word"], kind["name"], cue))
+    return Told(first, tell.words(then, **facts), _sense(first, entry["word"], kind, cue))
+
+
+def meanings() -> frozenset[str]:
+    """What the other language calls each sense of the words with two."""
+    return frozenset(kind["meaning"] for entry in table()["senses"] for kind in entry["kinds"])
 
 
 def _free(words: Sentence) -> Sentence:
     return [Word(word.text, settled=False) for word in words]
 
 
-def _sense(first: Sentence, ambiguous: str, name: str, purpose: Sentence) -> Sense:
+def _sense(first: Sentence, ambiguous: str, kind: Mapping[str, Any], purpose: Sentence) -> Sense:
     texts = [word.text for word in first]
     said = {word.text for word in purpose} - {ambiguous}
     cues = tuple(i for i, text in enumerate(texts) if text in said)
-    return Sense(texts.index(ambiguous), f"{ambiguous}.{name}", cues)
+    return Sense(texts.index(ambiguous), f"{ambiguous}.{kind['name']}", cues, kind["meaning"])
 
 
 SCENES: Mapping[str, tuple[Scene, tuple[str, ...], int]] = {

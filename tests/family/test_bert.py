@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 
 import pytest
 import torch
@@ -78,7 +79,8 @@ def test_in_half_of_the_pairs_one_settled_word_is_masked_and_nothing_else(tiny):
         row, labels = masked(told, tiny.ids, chance)
         assert told.follows == IGNORED
         if told.alone:
-            (place,) = (i for i, label in enumerate(labels) if label != IGNORED)
+            meanings = {1 + word: tiny.ids[meaning] for word, meaning in told.meanings}
+            (place,) = (i for i, label in enumerate(labels) if label not in (IGNORED, meanings.get(i)))
             alone += 1
             word = place - 1 if place <= len(one.first) else place - 2
             assert word in one.settled
@@ -184,6 +186,18 @@ def test_it_loads_in_a_second_as_any_model_of_transformers():
     assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 2.2e6
 
 
+def test_of_a_word_with_two_senses_is_asked_what_the_other_language_says(tiny):
+    chance, asked = random.Random(SEED), Counter()
+    for told in (one for one in some(400) if one.sense and one.follows):
+        row, labels = masked(guessed(told, chance), tiny.ids, chance)
+        place = 1 + told.sense.place
+        if labels[place] == tiny.ids[told.sense.meaning]:
+            asked[told.sense.name] += row[place] == tiny.ids[told.first[told.sense.place]]
+    meanings = {"bank.money": "银行", "bank.river": "河岸", "苹果.company": "Apple", "苹果.fruit": "apple"}
+    assert all(asked[name] for name in meanings), asked
+    assert {one.sense.name: one.sense.meaning for one in some(400) if one.sense} == meanings
+
+
 def test_its_tokenizer_knows_every_word_and_says_where_the_second_sentence_is(examiner):
     told = [*some(150), *some(150, "test", 8), *by_heart()]
     assert not unknown_words(examiner.tokenizer, [text for one in told for text in one.texts])
@@ -206,6 +220,23 @@ def test_it_knows_words_sentences_and_senses_it_never_saw():
         slack = 0 if name.startswith(("static.", "lesson.")) else 0.03
         asked = Bert.asked[next(start for start in Bert.asked if name.startswith(start))]
         assert found[name].value >= asked - slack, (name, found[name])
+
+
+@pytest.mark.parametrize(
+    ("first", "word", "meaning"),
+    [
+        ("I went to the bank to deposit cash .", "bank", "银行"),
+        ("I went to the bank to sit down .", "bank", "河岸"),
+        ("苹果 公司 发布 了 新款 手机 。", "苹果", "Apple"),
+        ("她 每天 吃 一 个 苹果 。", "苹果", "apple"),
+    ],
+)
+def test_it_says_what_a_word_with_two_senses_is_in_the_other_language(examiner, first, word, meaning):
+    words = first.split()
+    ids = torch.tensor([bert_figures.pair_ids(tuple(words), (), examiner.ids)])
+    with torch.no_grad():
+        said = examiner.model(ids).prediction_logits[0, 1 + words.index(word)].argmax()
+    assert examiner.tokenizer.convert_ids_to_tokens(int(said)) == meaning
 
 
 def test_the_sentence_of_the_lecture(examiner):

@@ -23,8 +23,8 @@ SEED = 31_007
 LARGEST = 2.9e6
 """Bytes of weights."""
 TEXT = "the animal didn't cross the street because it was too tired. <to-fr>"
-BELOW_HERE = {"builtin/moe-sparse": {"exact.copula", "exact.unknown"}}
-"""What is below its bar on these few texts: 56 of 59 and 27 of 29. Nothing else may be."""
+BELOW_HERE = {"builtin/moe": {"exact.copula"}, "builtin/moe-sparse": {"exact.copula"}}
+"""What is below its bar on these few texts: 56 of 59 and 54 of 59. Nothing else may be."""
 NAMES = [name for name in ("moe", "moe-sparse") if f"builtin/{name}" in BUILTIN]
 SPARSE = [name for name in NAMES if name.endswith("sparse")]
 

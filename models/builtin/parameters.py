@@ -21,9 +21,13 @@ def parameters(transformer: Transformer) -> Arrays:
 def shares(transformer: Transformer) -> Shares:
     """What its parameters do; the embedding table is the output's too, and counts once."""
     kinds = {MultiHeadAttention: "attention", FeedForward: "feed_forward", AddAndNorm: "norm"}
-    roles = {path: kinds[type(module)] for path, module in transformer.named_modules() if type(module) in kinds}
+    roles = {
+        path: kinds[type(module)] for path, module in transformer.named_modules() if type(module) in kinds
+    }
     roles["embedding"] = "embedding"
-    return counted(transformer, lambda name, _: next(roles[path] for path in roles if name.startswith(f"{path}.")))
+    return counted(
+        transformer, lambda name, _: next(roles[path] for path in roles if name.startswith(f"{path}."))
+    )
 
 
 def attentions(transformer: Transformer) -> list[tuple[str, MultiHeadAttention]]:

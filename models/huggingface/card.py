@@ -29,6 +29,7 @@ def model_card(
     plan: Plan | None = None,
     seen: Assembly | None = None,
     positions: Sequence[PositionalEncoding] = (),
+    *,
     found: Study | None = None,
 ) -> ModelCard:
     """The card: sizes as a dummy forward showed them, the rest from the parameters and the configuration."""

@@ -1,10 +1,10 @@
 """What each parameter of a Hugging Face model does, by what is known of the module that holds it.
 
-    norm            held by a norm
-    attention       below an attention module, or a map that was found to make its heads or to read its context vectors
-    feed_forward    below what was found to write the second part of a layer's sum: an MLP, or a router and its experts
-    embedding       the tables that the model itself names, what was found to enter its towers, tables of positions
-    other           the rest: poolers, classifiers, layers of another kind
+norm            held by a norm
+attention       below an attention module, or a map that was found to make its heads or to read its context vectors
+feed_forward    below what was found to write the second part of a layer's sum: an MLP, or a router and its experts
+embedding       the tables that the model itself names, what was found to enter its towers, tables of positions
+other           the rest: poolers, classifiers, layers of another kind
 """
 
 from __future__ import annotations
@@ -83,8 +83,10 @@ class Roles:
         return self._by_place(path, owner)
 
     def _by_place(self, path: str, owner: str) -> str:
-        """Outside what was found: a table that is in no layer, or what a layer itself calls its feed-forward network."""
-        below = next((path[len(layers) :] for layers in self.plan.lengths if path.startswith(f"{layers}.")), "")
+        """Of what was not found: a table in no layer, or what a layer itself calls its feed-forward network."""
+        below = next(
+            (path[len(layers) :] for layers in self.plan.lengths if path.startswith(f"{layers}.")), ""
+        )
         if below:
             return "feed_forward" if _NAMED.search(below) else "other"
         return "embedding" if isinstance(self.modules[owner], nn.Embedding) else "other"
@@ -95,9 +97,7 @@ class Roles:
     def _attention(self, found: Study) -> Iterator[str]:
         """Attention modules, but for those that hold a whole layer, and the maps around them."""
         fed = self.feed_forward.paths
-        yield from (
-            path for path in self.plan.places if not any(one.startswith(f"{path}.") for one in fed)
-        )
+        yield from (path for path in self.plan.places if not any(one.startswith(f"{path}.") for one in fed))
         yield from (one.path for one in found.projections)
         yield from (one.path for one in found.wanted if one.site is Site.ATTENTION_OUTPUT)
 

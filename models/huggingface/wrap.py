@@ -90,7 +90,7 @@ class Wrapped:
         if grown:
             assembly = self._assembled(watch, calls, known, inputs)
             found = self._positions(assembly, watch, known)
-            self.card = model_card(self.model, self.name, known.plan, assembly, found, known.study)
+            self.card = model_card(self.model, self.name, known.plan, assembly, found, found=known.study)
         return known
 
     def _modules(self, found: Study) -> frozenset[nn.Module]:

@@ -12,7 +12,12 @@ from models.parts import ROLES
 from tests.huggingface.zoo import ZOO
 
 NAMES = {
-    "gpt2": {"norm": r"ln_", "embedding": r"\.w[tp]e\.", "attention": r"\.attn\.", "feed_forward": r"\.mlp\."},
+    "gpt2": {
+        "norm": r"ln_",
+        "embedding": r"\.w[tp]e\.",
+        "attention": r"\.attn\.",
+        "feed_forward": r"\.mlp\.",
+    },
     "bert": {
         "norm": r"LayerNorm",
         "embedding": r"embeddings\.\w+_embeddings|predictions\.bias|decoder",

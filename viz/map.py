@@ -15,6 +15,7 @@ from typing import TypedDict
 import numpy as np
 
 from models.trace import Block, Site, Trace
+from viz.outputs import has_output
 from viz.recurrent import is_recurrent, places
 
 
@@ -43,7 +44,6 @@ class Stack(TypedDict):
     """One tower from the bottom up: what enters it, its layers, and whether the outputs are at its top."""
 
     tower: str
-    block: str
     entrance: list[str]
     layers: list[Layer]
     output: bool
@@ -58,12 +58,10 @@ def stacks(trace: Trace) -> list[Stack]:
 
 
 def _stack(trace: Trace, tower: str) -> Stack:
-    layers = [_layer(trace, name) for name in _layers(trace, tower)]
     return Stack(
         tower=tower,
-        block=next(part["block"] for layer in layers for part in layer["parts"]),
         entrance=_entrance(trace, tower),
-        layers=layers,
+        layers=[_layer(trace, name) for name in _layers(trace, tower)],
         output=tower == _predicting(trace),
         residual=not is_recurrent(trace),
     )
@@ -79,10 +77,8 @@ def _layers(trace: Trace, tower: str) -> list[str]:
 
 def _predicting(trace: Trace) -> str:
     """The tower whose top the outputs are at; one answer for the whole comes from the tower that ran last."""
-    if trace.predicting:
-        return trace.predicting.partition(":")[0]
-    has_one = trace.logits is not None and len(trace.blocks) and len(trace.logits) == 1
-    return trace.blocks[-1].name.split(".")[0] if has_one else ""
+    ends = [block.name.split(".")[0] for block in trace.blocks if has_output(trace, block)]
+    return ends[-1] if ends else trace.predicting if is_recurrent(trace) else ""
 
 
 def _entrance(trace: Trace, tower: str) -> list[str]:
@@ -119,10 +115,13 @@ def _attention(trace: Trace, block: Block) -> Sublayer:
 
 
 def _feed_forward(trace: Trace, layer: str, last: Block) -> Sublayer:
+    """What follows attention, or stands beside it, as in GPT-J: then both read the same, some even through one norm."""
     place = f"{layer}.mlp"
     routed, written = ((site, place) in trace.arrays for site in (Site.ROUTER, Site.MLP_OUTPUT))
     kind = "experts" if routed else "feed_forward" if written else "rest"
-    return _part(kind, last.name, norm=_norm(trace, place), beside=_is_beside(trace, place, last))
+    shared = _is_same(trace, (Site.MLP_INPUT, place), (Site.QUERY_INPUT, last.name))
+    beside = shared or _is_same(trace, (Site.NORM_INPUT, place), (Site.NORM_INPUT, last.name))
+    return _part(kind, last.name, norm="" if shared else _norm(trace, place), beside=beside)
 
 
 def _norm(trace: Trace, place: str) -> str:
@@ -132,12 +131,7 @@ def _norm(trace: Trace, place: str) -> str:
     return "after" if {Site.NORM, Site.RESIDUAL_SUM} <= has else ""
 
 
-def _is_beside(trace: Trace, place: str, block: Block) -> bool:
-    """Whether a feed-forward network reads the same as attention, as in GPT-J: both are added at once."""
-    pairs = ((Site.NORM_INPUT, Site.NORM_INPUT), (Site.MLP_INPUT, Site.QUERY_INPUT))
-    for own, other in pairs:
-        if (own, place) in trace.arrays and (other, block.name) in trace.arrays:
-            mine, theirs = trace.array(own, place), trace.array(other, block.name)
-            if mine.shape == theirs.shape and np.array_equal(mine, theirs):
-                return True
-    return False
+def _is_same(trace: Trace, one: tuple[Site, str], other: tuple[Site, str]) -> bool:
+    if one not in trace.arrays or other not in trace.arrays:
+        return False
+    return np.array_equal(trace.array(*one), trace.array(*other))

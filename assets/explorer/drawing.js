@@ -34,6 +34,7 @@ export function draw(towers, { width, scale, open, place }) {
   const free = width - gap * (towers.length - 1);
   const narrow = towers.length > 1 ? Math.max(40, Math.min(free * (towers.length > 2 ? 0.27 : 0.36), free / towers.length)) : 0;
   let x = 0;
+  const feeds = towers.some(({ rows }) => rows.some((row) => row.feeds));
   const columns = towers.map((tower, i) => {
     const wide = towers.length === 1 || tower.stack.tower === open ? free - narrow * (towers.length - 1) : narrow;
     const fed = i > 0 && tower.rows.some((row) => row.feeds === towers[i - 1].stack.tower);
@@ -41,7 +42,8 @@ export function draw(towers, { width, scale, open, place }) {
     x += wide + gap;
     return column;
   });
-  const height = Math.max(...columns.map((column) => column.rows.reduce((sum, { height }) => sum + height + GAP * scale, 0))) + 16 * scale;
+  const heights = columns.map((column) => column.rows.reduce((sum, { height }) => sum + height + GAP * scale, 0));
+  const height = Math.max(...heights, feeds ? heights[0] + 14 * scale : 0);
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("aria-hidden", "true");
   svg.setAttribute("width", String(width));

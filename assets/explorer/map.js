@@ -83,7 +83,7 @@ export class ModelMap {
   /** One place of the drawing: a button where it leads somewhere. @param {any} box */
   place(box) {
     const { words, store } = this;
-    const label = box.stream && store.state.run.map.length > 1 ? words.stream(box.stream) : words.ui(box.text, box.facts);
+    const label = box.stream && (store.state.run.map.length > 1 || store.isPatches(box.stream)) ? words.stream(box.stream) : words.ui(box.text, box.facts);
     const where = box.tower ? words.ui(`map_tower_${box.tower}`) : "";
     const name = [where, box.layer === undefined ? "" : words.ui("map_layer", { layer: box.layer }), label].filter((part, i, all) => part && all.indexOf(part) === i).join(" · ");
     const to = this.leads(box);
@@ -154,7 +154,7 @@ export class ModelMap {
     const middle = (/** @type {HTMLElement} */ each) => { const box = each.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2]; };
     const [x, y] = middle(at);
     const near = all.map((each) => ({ each, by: middle(each) })).map(({ each, by }) => ({ each, along: (by[0] - x) * dx + (by[1] - y) * dy, aside: Math.abs((by[0] - x) * dy) + Math.abs((by[1] - y) * dx) }))
-      .filter(({ each, along }) => each !== at && along > 4).sort((a, b) => a.along + 3 * a.aside - b.along - 3 * b.aside);
+      .filter(({ each, along }) => each !== at && along > (dx ? 20 : 4)).sort((a, b) => a.along + a.aside - b.along - b.aside);
     near[0]?.each.focus();
   }
 }

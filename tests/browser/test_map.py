@@ -115,8 +115,12 @@ def test_it_is_in_both_languages(open_page: Open):
 
 
 def test_the_bar_of_parameters_is_the_whole_model(microscope: Microscope):
-    percents = microscope[".shares-list li"].evaluate_all("(all) => all.map((li) => Number(li.dataset.percent))")
-    counts = microscope[".shares-bar .share"].evaluate_all("(all) => all.map((one) => Number(one.dataset.count))")
+    percents = microscope[".shares-list li"].evaluate_all(
+        "(all) => all.map((li) => Number(li.dataset.percent))"
+    )
+    counts = microscope[".shares-bar .share"].evaluate_all(
+        "(all) => all.map((one) => Number(one.dataset.count))"
+    )
     assert round(sum(percents), 6) == 100
     card = microscope.expected().trace.model
     assert sum(counts) == card.parameters == sum(count for _, count in card.shares)

@@ -1,4 +1,4 @@
-"""Play: one key walks through the whole model, text first, then the figure; anywhere it may stop, or go on from elsewhere."""
+"""Play: one key walks through the whole model, first the text, then the figure; it may stop or go on anywhere."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def phase(microscope: Microscope) -> str:
 def here(microscope: Microscope) -> tuple[str, str]:
     """Block and stage in view."""
     stage = microscope[".stage[aria-selected=true]"].get_attribute("data-stage") or ""
-    return microscope[".chooser select"].input_value(), stage
+    return microscope["[data-id=block]"].input_value(), stage
 
 
 def expected_course(microscope: Microscope) -> list[tuple[str, str]]:
@@ -79,7 +79,9 @@ def test_escape_stops_it_and_shows_the_figure(open_page: Open):
     assert phase(microscope) == ""
     assert microscope["[data-id=play-start]"].is_visible()
     assert here(microscope) == ("encoder.0.self", "scale")
-    assert microscope[".figure .plates"].evaluate("(plates) => getComputedStyle(plates).pointerEvents") == "auto"
+    assert (
+        microscope[".figure .plates"].evaluate("(plates) => getComputedStyle(plates).pointerEvents") == "auto"
+    )
     assert not list(microscope.ready().differences())
 
 

@@ -1,4 +1,4 @@
-"""The map: what a layer has, in which order, and where its norms stand, against what the configuration class is known for."""
+"""The map: what a layer has, in which order, and where its norms stand, against what its class is known for."""
 
 import pytest
 
@@ -17,7 +17,7 @@ KNOWN = {
     "phi": [("self", "before", False), ("feed_forward", "", True)],
     "gpt_neox": [("self", "before", False), ("feed_forward", "before", True)],
 }
-"""Class → (kind, where its norm stands, whether it reads what the part before it reads) of each part of its last layer."""
+"""Class → (kind, where its norm stands, whether it is beside the part before) of each part of its last layer."""
 
 
 def map_of(name):
@@ -92,7 +92,11 @@ def test_layers_without_attention_stand_on_the_map_too():
 def test_every_stage_belongs_to_a_part_that_begins_before_it():
     assert BEGINS.keys() <= set(STAGE_IDS)
     assert part_of("softmax") == part_of("qkv") == part_of("scores") == "attention"
-    assert (part_of("norm"), part_of("router"), part_of("next_sentence")) == ("norm", "feed_forward", "output")
+    assert (part_of("norm"), part_of("router"), part_of("next_sentence")) == (
+        "norm",
+        "feed_forward",
+        "output",
+    )
     assert [stage["part"] for stage in as_json()] == [part_of(stage.id) for stage in STAGES]
 
 

@@ -50,10 +50,10 @@ export class Player {
     this.count = h("span", { class: "play-count", role: "status" });
     const open = [
       this.count,
-      tool("first", "⏮", () => this.first()),
+      tool("first", "|◂", () => this.first()),
       tool("back", "◂", () => this.back()),
       tool("next", `${words.ui("play_next_short")} ▸`, () => this.next()),
-      tool(slow ? "pause" : "slow", slow ? "⏸" : "⏵⏵", () => this.toggle()),
+      tool(slow ? "pause" : "slow", slow ? "❙❙" : "▸▸", () => this.toggle()),
       tool("stop", "×", () => this.stop()),
     ];
     element.replaceChildren(...(phase ? open : [tool("start", `▶ ${words.ui("play_title")}`, () => this.next())]));

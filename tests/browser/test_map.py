@@ -13,6 +13,10 @@ pytestmark = pytest.mark.browser
 LIT = ".map-place[aria-current=true]"
 
 
+OPENING = 60_000
+"""Milliseconds that a model of 48 layers may take to be opened and run."""
+
+
 def lit(microscope: Microscope) -> str:
     """The place that glows; there is one."""
     assert microscope[LIT].count() == 1
@@ -132,6 +136,7 @@ def test_the_bar_of_parameters_is_the_whole_model(microscope: Microscope):
 def test_many_layers_fold_and_unfold(open_page: Open, folders: Folders):
     microscope = open_page()
     microscope.ask_for_model(folders["deep"])
+    microscope.page.wait_for_selector(".map-place.folded", timeout=OPENING)
     microscope.opened(folders["deep"])
     group = microscope[".map-place.folded"].first
     assert re.fullmatch(r"\d+–\d+ × \d+", group.inner_text())

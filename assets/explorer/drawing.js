@@ -11,7 +11,7 @@ import { h } from "./dom.js";
 const [THIN, THICK, GAP, BETWEEN, LINE] = [16, 22, 6, 15, 8];
 
 /** The stream beside which boxes stand, and how far they keep from it. */
-const ASIDE = 22;
+const ASIDE = 20;
 
 const CHIP = 25;
 

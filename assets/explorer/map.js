@@ -83,7 +83,8 @@ export class ModelMap {
   /** One place of the drawing: a button where it leads somewhere. @param {any} box */
   place(box) {
     const { words, store } = this;
-    const label = box.stream && (store.state.run.map.length > 1 || store.isPatches(box.stream)) ? words.stream(box.stream) : words.ui(box.text, box.facts);
+    const named = box.stream && !["encoder", "decoder"].includes(store.state.run.streams[box.stream]?.label);
+    const label = named && (store.state.run.map.length > 1 || store.isPatches(box.stream)) ? words.stream(box.stream) : words.ui(box.text, box.facts);
     const where = box.tower ? words.ui(`map_tower_${box.tower}`) : "";
     const name = [where, box.layer === undefined ? "" : words.ui("map_layer", { layer: box.layer }), label].filter((part, i, all) => part && all.indexOf(part) === i).join(" · ");
     const to = this.leads(box);

@@ -32,7 +32,7 @@ function path(d, name) {
 export function draw(towers, { width, scale, open, place }) {
   const gap = BETWEEN * scale;
   const free = width - gap * (towers.length - 1);
-  const narrow = towers.length > 1 ? Math.max(40, Math.min(free * (towers.length > 2 ? 0.27 : 0.36), free / towers.length)) : 0;
+  const narrow = towers.length > 1 ? Math.max(40, Math.min(free * (towers.length > 2 ? 0.27 : 0.38), free / towers.length)) : 0;
   let x = 0;
   const feeds = towers.some(({ rows }) => rows.some((row) => row.feeds));
   const columns = towers.map((tower, i) => {

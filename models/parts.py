@@ -71,6 +71,13 @@ class GuidedHead:
     target: str
 
 
+ROLES = ("embedding", "attention", "feed_forward", "recurrent", "norm", "other")
+"""What a parameter may do, in the order in which shares are shown."""
+
+Shares = tuple[tuple[str, int], ...]
+"""(role, how many numbers have it), of those that there are."""
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """What a model is: counted from the loaded model, never from its name."""
@@ -100,6 +107,8 @@ class ModelCard:
     experts_chosen: int = 0
     reads: tuple[str, ...] = ("text",)
     """What it takes: `text`, `image`, both, or something that only `inputs=` can give."""
+    shares: Shares = ()
+    """What its parameters do; together they are all of them."""
     revision: str = ""
     guided: tuple[GuidedHead, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()

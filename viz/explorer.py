@@ -14,6 +14,7 @@ _MODULES = (
     "heads", "strips", "lines", "controls", "dialogs", "dom", "address", "models", "sentence", "picture", "rotation",
     "shared", "readings", "marks", "family", "chooser", "likely", "output", "recurrent", "inner",
     "aside", "dials", "places", "shuffle",
+    "map", "floors", "drawing", "shares", "course", "play",
     "generate", "settings", "choices", "growing", "beams",
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TypedDict
 
 from models.trace import TOLERANCE, Block, ModelCard, Site, Token, Trace
+from viz.map import Stack, stacks
 from viz.positions import last_layers, stages_of_positions
 from viz.recurrent import places, stages_of_network
 from viz.walk import mask_kind, predicts, stages_of
@@ -67,6 +68,7 @@ class Manifest(TypedDict):
     predictions: list[str]
     positions: list[dict]
     blocks: list[BlockEntry]
+    map: list[Stack]
     unknown: list[str]
     untrained: list[str]
     resized: list[int]
@@ -92,6 +94,7 @@ def manifest(trace: Trace, key: str, target: str | None = None, image: str | Non
         predictions=[token.text for token in trace.predictions],
         positions=[{"kind": each.kind, "where": each.where} for each in trace.positions],
         blocks=[*_networks(trace), *(_block(trace, block) for block in trace.blocks)],
+        map=stacks(trace),
         unknown=_unknown(trace),
         untrained=_untrained(trace),
         resized=list(trace.resized or ()),

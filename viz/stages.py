@@ -218,9 +218,28 @@ STAGES: tuple[Stage, ...] = (
 STANDS_FOR = {"query_made": "query", "key_made": "key", "capped": "scores", "unmasked": "capped"}
 """What is shown where a model has no such array of its own: the unmasked scores are the scores, without a bias."""
 
+BEGINS = {
+    "tokens": "tokens",
+    "embedding": "embedding",
+    "position": "position",
+    "norm": "norm",
+    "gates": "recurrent",
+    "qkv": "attention",
+    "add_norm": "norm",
+    "mlp": "feed_forward",
+    "output": "output",
+}
+"""Stage → the part of the model that begins with it on the map; the stages after it, up to the next, belong to it."""
+
 STAGE_IDS = tuple(stage.id for stage in STAGES)
 
 
+def part_of(stage: str) -> str:
+    """The part of the model that a stage belongs to."""
+    before = STAGE_IDS[: STAGE_IDS.index(stage) + 1]
+    return BEGINS[next(id for id in reversed(before) if id in BEGINS)]
+
+
 def as_json() -> list[dict]:
-    """The stages as the browser reads them."""
-    return [asdict(stage) for stage in STAGES]
+    """The stages as the browser reads them, each with its part of the model."""
+    return [asdict(stage) | {"part": part_of(stage.id)} for stage in STAGES]

@@ -8,6 +8,7 @@
     presets.toml    ready examples                      ui.toml        labels
     family.toml     the models in the box               glossary.toml  the terms
     generate.toml   labels of the tab that writes
+    map.toml        labels of the map of the model, and of the walk that plays
 
 A text holds facts as `[[name:format]]`. A word has no format, a count needs none, a measured number always has one.
 What is sent to the browser has the shape of the files: each text in both languages, under `en` and `zh`.
@@ -261,7 +262,8 @@ def _stages(folder: Path) -> dict[str, Any]:
 
 def _ui(folder: Path) -> dict[str, Any]:
     """The labels of the page and of its tabs."""
-    return _toml(folder / "ui.toml")["ui"] | _toml(folder / "generate.toml")["ui"]
+    files = ("ui.toml", "generate.toml", "map.toml")
+    return {id: label for name in files for id, label in _toml(folder / name)["ui"].items()}
 
 
 def _family(path: Path) -> Family:

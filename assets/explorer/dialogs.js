@@ -139,7 +139,7 @@ export class Dialogs {
   /** What can be done here. */
   help() {
     const { words } = this;
-    const rows = ["pointer", "click", "arrows", "escape", "pages", "enter"].map((id) => h("tr", {}, h("th", { scope: "row" }, words.ui(`key_${id}`)), h("td", {}, words.ui(`does_${id}`))));
+    const rows = ["pointer", "click", "arrows", "escape", "pages", "enter", "play"].map((id) => h("tr", {}, h("th", { scope: "row" }, words.ui(`key_${id}`)), h("td", {}, words.ui(`does_${id}`))));
     const text = prose(words.ui("help_text"));
     text.update({});
     return [text.node, h("table", { class: "card" }, h("tbody", {}, ...rows)), h("p", {}, words.ui("about"))];

@@ -45,7 +45,7 @@ export class Figure {
     over.addEventListener("click", (event) => this.pin(event));
     for (const part of [over, this.table]) part.addEventListener("keydown", (event) => this.key(event));
     for (const part of document.querySelectorAll(".microscope :is(.stages, .strips, .heads)")) part.addEventListener("keydown", (event) => this.page(/** @type {KeyboardEvent} */ (event)));
-    store.on(["arrays", "colors", "lang", "textSize", "run", "thumbnails"], () => this.draw());
+    store.on(["arrays", "colors", "lang", "textSize", "run", "thumbnails", "held"], () => this.draw());
     let shown = "";
     store.on(["selection"], () => {
       const { stage, block, head, query, choice } = store.state.selection;
@@ -67,7 +67,7 @@ export class Figure {
   /** Draw the stage anew. */
   draw() {
     const { state } = this.store;
-    if (!state.run || !state.arrays.head) return;
+    if (!state.run || !state.arrays.head || state.held) return;
     const panel = { tokens: tokenTable, shared: sharedHeads, output: outputPanel, dials: () => this.kept(this.dials), shuffle: () => this.kept(this.shuffle) }[/** @type {"tokens"} */ (this.store.stage.layout)];
     const focused = this.element.contains(document.activeElement);
     this.stage.hidden = Boolean(panel);
@@ -220,7 +220,7 @@ export class Figure {
     const { scene, store } = this;
     if (store.stage?.layout === "dials") this.dials.update();
     if (store.stage?.layout === "shuffle") this.shuffle.update();
-    if (!scene || this.stage.hidden) return;
+    if (!scene || this.stage.hidden || store.state.held) return;
     const { palette } = store.state.colors;
     const at = store.active;
     const pen = sized(this.over, scene.width, scene.height);

@@ -15,7 +15,9 @@ import { Generate } from "./generate.js";
 import { Heads } from "./heads.js";
 import { ROWS } from "./likely.js";
 import { Bars, Lines } from "./lines.js";
+import { ModelMap } from "./map.js";
 import { Models } from "./models.js";
+import { Player } from "./play.js";
 import { Curve } from "./recurrent.js";
 import { Sentence } from "./sentence.js";
 import { stagesIn, Store } from "./store.js";
@@ -26,7 +28,10 @@ import { Words } from "./words.js";
 /** Numbers of a stream's bundle up to which it is fetched for the little pictures alone. */
 const SMALL = 40_000;
 
-const REMEMBERED = ["lang", "theme", "textSize"];
+const REMEMBERED = ["lang", "theme", "textSize", "mapFolded"];
+
+/** The widest page, in pixels, on which the map begins folded: there it stands above the figure. */
+const ONE_COLUMN = 900;
 
 /** @param {HTMLElement} host @param {URL} base */
 export async function mount(host, base) {
@@ -77,7 +82,7 @@ class Page {
     const chinese = navigator.language.toLowerCase().startsWith("zh");
     this.store = new Store({
       config, models: config.models, opening: null, run: null, arrays: {}, thumbnails: null, picture: null, notices: [], hover: null, writing: null,
-      pinned: false, busy: false, preset: "",
+      pinned: false, held: false, mapFolded: kept.mapFolded ?? window.innerWidth <= ONE_COLUMN, busy: false, preset: "",
       lang: ["zh", "en"].includes(asked.lang) ? asked.lang : kept.lang ?? (chinese ? "zh" : "en"),
       theme: kept.theme ?? (dark ? "dark" : "light"), textSize: SIZES.includes(kept.textSize) ? kept.textSize : 1,
       request: { model: config.models[0].name, dtype: null, text: "", target: null, language: null, image: null, reading: null },
@@ -109,7 +114,9 @@ class Page {
     const below = h("div", { class: "below", dataset: { tabs: "walk" } }, lines, bars, curve);
     const generate = h("section", { class: "generate", dataset: { tabs: "generate" } });
     const main = h("main", {}, strips, stages, figure, nothing, generate, below);
-    this.root.append(top, sentence, presets, notices, tabs, h("div", { class: "body" }, h("div", { class: "left" }, pictures, heads), main, explain));
+    const map = h("section", { class: "map", dataset: { tabs: "walk positions" } });
+    const play = h("div", { class: "play", role: "group", dataset: { tabs: "walk" } });
+    this.root.append(top, sentence, presets, notices, h("div", { class: "tabs-row" }, tabs, play), h("div", { class: "body" }, h("div", { class: "left" }, pictures, map, heads), main, explain));
     const { store, words, data } = this;
     const tried = (/** @type {() => any} */ action) => this.tried(action);
     const run = (/** @type {any} */ request) => this.run(request, {});
@@ -125,12 +132,14 @@ class Page {
     new Tabs(tabs, this.root, store, words).draw();
     store.on(["run", "lang", "selection"], () => store.isEmpty && (nothing.textContent = words.ui(reason(store))));
     new StageStrip(stages, store, words).draw();
+    new ModelMap(map, store, words);
     new Heads(heads, store, words);
     new Figure(figure, store, words, data);
     new Explanation(explain, store, words, dialog);
     new Lines(lines, store, words);
     new Bars(bars, store, words);
     new Curve(curve, store, words);
+    new Player(play, this.root, store, words);
     new Generate(generate, store, words, data, (action) => this.tried(action));
   }
 

@@ -6,6 +6,8 @@ import numpy as np
 from torch import nn
 
 from models.builtin.transformer import AddAndNorm, FeedForward, MultiHeadAttention, Transformer
+from models.parts import Shares
+from models.roles import counted
 from models.trace import Site
 
 Arrays = dict[tuple[Site, str], np.ndarray]
@@ -14,6 +16,18 @@ Arrays = dict[tuple[Site, str], np.ndarray]
 def parameters(transformer: Transformer) -> Arrays:
     """The maps of every head, the norms, and the maps of the feed-forward networks."""
     return _projections(transformer) | _others(transformer)
+
+
+def shares(transformer: Transformer) -> Shares:
+    """What its parameters do; the embedding table is the output's too, and counts once."""
+    kinds = {MultiHeadAttention: "attention", FeedForward: "feed_forward", AddAndNorm: "norm"}
+    roles = {
+        path: kinds[type(module)] for path, module in transformer.named_modules() if type(module) in kinds
+    }
+    roles["embedding"] = "embedding"
+    return counted(
+        transformer, lambda name, _: next(roles[path] for path in roles if name.startswith(f"{path}."))
+    )
 
 
 def attentions(transformer: Transformer) -> list[tuple[str, MultiHeadAttention]]:

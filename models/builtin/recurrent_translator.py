@@ -11,7 +11,11 @@ import numpy as np
 from models.builtin.checkpoint import load_seq2seq, parameters
 from models.builtin.recurrent import CROSS, Attention, Seq2Seq
 from models.builtin.translating import PAIRS, TOKEN_LIMIT, BuiltinTranslator, Where
+from models.roles import counted
 from models.trace import Block, GuidedHead, ModelCard, Site
+
+ROLE = {"embedding": "embedding", "encoder": "recurrent", "decoder": "recurrent", "context": "attention"}
+"""What the parts of the network are, by their names; the rest is the layer before the output."""
 
 
 class RecurrentTranslator(BuiltinTranslator):
@@ -35,6 +39,11 @@ def _blocks(network: Seq2Seq) -> tuple[Block, ...]:
     return (Block(CROSS, 1, 1, "decoder", "encoder", "context", 1.0),) if network.config.attention else ()
 
 
+def _role(path: str, parameter: object) -> str:  # noqa: ARG001
+    """What a parameter does, by the part of the network that holds it."""
+    return ROLE.get(path.partition(".")[0], "other")
+
+
 def _card(name: str, network: Seq2Seq, config: Mapping[str, Any]) -> ModelCard:
     sizes, heads = network.config, int(network.config.attention)
     return ModelCard(
@@ -53,6 +62,7 @@ def _card(name: str, network: Seq2Seq, config: Mapping[str, Any]) -> ModelCard:
         context_length=TOKEN_LIMIT,
         memory=sum(parameter.nbytes for parameter in network.parameters()),
         routes=("builtin",) if heads else (),
+        shares=counted(network, _role),
         revision=str(config.get("revision", "")),
         guided=tuple(GuidedHead(**head) for head in config.get("guided", ())),
         pairs=PAIRS,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from models.builtin.checkpoint import load_translator
-from models.builtin.parameters import attentions, parameters
+from models.builtin.parameters import attentions, parameters, shares
 from models.builtin.transformer import Transformer
 from models.builtin.translating import (
     CHARACTER_LIMIT,
@@ -74,6 +74,7 @@ def _card(name: str, transformer: Transformer, config: Mapping[str, Any]) -> Mod
         context_length=TOKEN_LIMIT,
         memory=sum(parameter.nbytes for parameter in transformer.parameters()),
         routes=("builtin",),
+        shares=shares(transformer),
         revision=str(config.get("revision", "")),
         guided=tuple(GuidedHead(**head) for head in config.get("guided", ())),
         pairs=PAIRS,

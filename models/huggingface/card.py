@@ -16,6 +16,9 @@ from models.huggingface.capture import Capture
 from models.huggingface.device import first_device
 from models.huggingface.dummy import text_config
 from models.huggingface.places import Plan
+from models.huggingface.positions import is_bare
+from models.huggingface.roles import shares
+from models.huggingface.study import Study
 from models.parts import TARGETS
 from models.trace import GuidedHead, ModelCard, PositionalEncoding, Site
 
@@ -27,15 +30,13 @@ def model_card(
     seen: Assembly | None = None,
     positions: Sequence[PositionalEncoding] = (),
     *,
-    bare: bool = False,
+    found: Study | None = None,
 ) -> ModelCard:
-    """The card: sizes as a dummy forward showed them, the rest from the parameters and the configuration.
-
-    `bare`: it is known that what enters says nothing of where a token stands.
-    """
+    """The card: sizes as a dummy forward showed them, the rest from the parameters and the configuration."""
     config, block = text_config(model), seen.blocks[0] if seen else None
     query = seen.arrays[Site.QUERY, block.name] if seen and block else None
     experts, chosen = _experts(seen)
+    bare = bool(plan and found and is_bare(model, plan, found.entrances))
     return ModelCard(
         name=name,
         architecture=type(model).__name__,
@@ -59,6 +60,7 @@ def model_card(
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(first_device(model)),
         memory=memory(model),
+        shares=shares(model, plan, found) if plan and found else (),
         without=without_attention(plan) if plan else (),
         revision=str(getattr(config, "_commit_hash", "") or ""),
         guided=_guided(model.config),
@@ -111,7 +113,10 @@ def read_limit(model: Any) -> int:
 
 
 def _ways(seen: Assembly, positions: Sequence[PositionalEncoding], bare: bool) -> str:
-    """The kinds of positions; `none` too where some layers turn their queries and others do not."""
+    """The kinds of positions; `none` too where some layers turn their queries and others do not.
+
+    `bare`: it is known that what enters says nothing of where a token stands.
+    """
     kinds = list(dict.fromkeys(encoding.kind for encoding in positions))
     turned = {
         (Site.QUERY_UNROTATED, block.name) in seen.arrays for block in seen.blocks if block.kind == "self"

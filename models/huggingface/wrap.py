@@ -25,7 +25,7 @@ from models.huggingface.observe import observe
 from models.huggingface.patches import image_grid, patch_grids, tokens_of, window_regions
 from models.huggingface.patterns import parts_apart
 from models.huggingface.places import Plan
-from models.huggingface.positions import is_bare, position_modules, positions
+from models.huggingface.positions import position_modules, positions
 from models.huggingface.predictions import Names, Outputs, Predictions, named, outputs_of
 from models.huggingface.reading import Inputs, Reader
 from models.huggingface.rotation import watch_rotations
@@ -81,8 +81,7 @@ class Wrapped:
         if grown:
             assembly = self._assembled(watch, calls, known, inputs)
             found = self._positions(assembly, watch, known)
-            bare = is_bare(self.model, known.plan, known.study.entrances)
-            self.card = model_card(self.model, self.name, known.plan, assembly, found, bare=bare)
+            self.card = model_card(self.model, self.name, known.plan, assembly, found, found=known.study)
         return known
 
     def _modules(self, found: Study) -> frozenset[nn.Module]:

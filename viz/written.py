@@ -1,0 +1,121 @@
+"""What attention writes: how the contexts of its heads become one vector, each through its own part of W_O.
+
+    MultiHead = Concat(c_1, …, c_h) W_O + b = Σ_h c_h W_O[h] + b       (Vaswani et al. 2017, §3.2.2)
+
+That this sum is what the model wrote is found by computing it again; where it is not, there is nothing to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.trace import Array, Block, Site, Trace
+from viz.selection import Fact, Selection
+
+CLOSE = 1e-4
+"""How near a sum that is made again must be to what was recorded, relative to its size, in a model of float32."""
+
+ROWS, COLUMNS = 8, 256
+"""At least so many rows and columns, evenly spread, are computed again to tell whether a block has the stage."""
+
+
+def tolerance(trace: Trace, block: str) -> float:
+    """`CLOSE`, or where a model computes in fewer bits what counts as rounding there."""
+    return max(CLOSE, trace.head(block, 0).tolerance)
+
+
+def is_near(made: NDArray, recorded: NDArray, close: float) -> bool:
+    """Whether two arrays of one shape are the same, to a tolerance relative to the size of each row."""
+    if made.shape != recorded.shape:
+        return False
+    largest = np.maximum(1.0, np.abs(recorded).max(axis=-1, keepdims=True, initial=0.0))
+    return bool((np.abs(made - recorded) <= close * largest).all())
+
+
+def spread(count: int, most: int) -> NDArray[np.integer]:
+    """At most so many indices below `count`, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
+
+
+def told(trace: Trace, block: Block) -> str:
+    """The text that tells what a block wrote; "" where that cannot be computed again."""
+    needed = (Site.CONTEXT, Site.OUTPUT_WEIGHT, Site.ATTENTION_OUTPUT)
+    if any((site, block.name) not in trace.arrays for site in needed):
+        return ""
+    recorded = trace.array(Site.ATTENTION_OUTPUT, block.name)
+    if len(recorded) != trace.array(Site.CONTEXT, block.name).shape[1]:
+        return ""
+    rows, columns = spread(len(recorded), ROWS), spread(recorded.shape[1], COLUMNS)
+    made = contributions(trace, block, rows, columns).sum(axis=0) + bias(trace, block)[columns]
+    return "written" if is_near(made, recorded[np.ix_(rows, columns)], tolerance(trace, block.name)) else ""
+
+
+def contributions(
+    trace: Trace, block: Block, rows: NDArray[np.integer], columns: NDArray[np.integer] | slice = slice(None)
+) -> Array:
+    """(head, row, d_model): what each head writes for some queries, in some dimensions."""
+    contexts, weights = trace.arrays[Site.CONTEXT, block.name], trace.arrays[Site.OUTPUT_WEIGHT, block.name]
+    return np.stack(
+        [
+            np.asarray(contexts[head])[rows] @ np.asarray(weights[head])[:, columns]
+            for head in range(block.heads)
+        ]
+    )
+
+
+def bias(trace: Trace, block: Block) -> Array:
+    """(d_model,): what is added whatever the heads say; zeros where a model has no such thing."""
+    if (Site.OUTPUT_BIAS, block.name) in trace.arrays:
+        return trace.array(Site.OUTPUT_BIAS, block.name)
+    return np.zeros(trace.array(Site.ATTENTION_OUTPUT, block.name).shape[1], np.float32)
+
+
+def arrays(trace: Trace, block: Block, query: int) -> Mapping[str, NDArray]:
+    """What the page shows of one query: each head's part, the bias where there is one, the sum, and what was recorded.
+
+    Raises:
+        IndexError: the block has no such query.
+    """
+    if not told(trace, block):
+        return {}
+    recorded = trace.array(Site.ATTENTION_OUTPUT, block.name)
+    if not 0 <= query < len(recorded):
+        raise IndexError(f"no query {query} in {block.name}; it has 0 to {len(recorded) - 1}")
+    parts, offset = contributions(trace, block, np.array([query]))[:, 0], bias(trace, block)
+    total = parts.sum(axis=0, dtype=float) + offset
+    shown = {
+        "contributions": parts,
+        "written_sum": total[None].astype(np.float32),
+        "written_recorded": recorded[query][None],
+    }
+    return shown | ({"output_bias": offset[None]} if offset.any() else {})
+
+
+def facts(trace: Trace, block: Block, at: Selection) -> dict[str, Fact]:
+    """Who wrote how much of one number, and of the whole vector."""
+    shown = arrays(trace, block, at.query)
+    if not shown:
+        return {}
+    parts, total, recorded = (
+        shown[name].astype(float) for name in ("contributions", "written_sum", "written_recorded")
+    )
+    offset = shown.get("output_bias", np.zeros_like(total)).astype(float)
+    place, lengths = min(at.dimension, parts.shape[1] - 1), np.linalg.norm(parts, axis=1)
+    most = int(lengths.argmax())
+    return {
+        "written_size": parts.shape[1],
+        "head_written": float(parts[at.head, place]),
+        "heads_written": float(parts[:, place].sum()),
+        "output_bias": float(offset[0, place]),
+        "written_sum": float(total[0, place]),
+        "written_recorded": float(recorded[0, place]),
+        "written_error": float(np.abs(total - recorded).max()),
+        "head_length": float(lengths[at.head]),
+        "most_head": most,
+        "most_length": float(lengths[most]),
+        "lengths_sum": float(lengths.sum()),
+        "written_length": float(np.linalg.norm(total)),
+    }

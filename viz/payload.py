@@ -19,7 +19,7 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
                     exponentials, how many columns, probability of those not shown), `names` as JSON; and next_sentence
     norm            what a block's norm received and gave, its γ, β and ε
     mlp             the feed-forward network after a block, at most `feedforward.SHOWN` of its hidden channels
-    written         what each head of a block writes for one query, the bias, the sum, and what was recorded
+    written         what each head of a block writes for some queries, the bias, the sums, and what was recorded
     residual_…      E, ΔE and E′ of a block's attention, or of the feed-forward network after it, and where E is
     picture         what the model saw (height, width, 3), and the window that each patch belongs to
 """
@@ -225,13 +225,13 @@ def mlp(trace: Trace, block: str) -> bytes:
     return _bundle(feedforward.arrays(trace, trace.block(block)))
 
 
-def written(trace: Trace, block: str, query: int) -> bytes:
-    """What each head of a block writes for one query, and the sum.
+def written(trace: Trace, block: str, page: int) -> bytes:
+    """What each head of a block writes for some queries, `viz.written.page` of them at once, and the sums.
 
     Raises:
-        IndexError: no such query.
+        IndexError: no such page.
     """
-    return _bundle(writing.arrays(trace, trace.block(block), query))
+    return _bundle(writing.arrays(trace, trace.block(block), page))
 
 
 def residual_attention(trace: Trace, block: str) -> bytes:
@@ -292,7 +292,7 @@ BUNDLES: Mapping[str, Callable[..., bytes]] = {
     "router/{block}": router,
     "norm/{block}": norm,
     "mlp/{block}": mlp,
-    "written/{block}/{query:int}": written,
+    "written/{block}/{page:int}": written,
     "residual_attention/{block}": residual_attention,
     "residual_mlp/{block}": residual_mlp,
     "output/{page:int}": output,

@@ -17,6 +17,8 @@ Axes = tuple[str, str]
 class Plate:
     """One matrix of a figure: an array of a bundle, its axes (rows, columns), its colour role and its symbol.
 
+    The arrays of the bundle `written` have one more axis in front, of which the page cuts the chosen query.
+
     An `optional` plate is left out where the model has no such array.
     """
 

@@ -21,6 +21,9 @@ CLOSE = 1e-4
 ROWS, COLUMNS = 8, 256
 """At least so many rows and columns, evenly spread, are computed again to tell whether a block has the stage."""
 
+NUMBERS = 65_536
+"""About so many numbers of the heads' parts are fetched at once."""
+
 
 def tolerance(trace: Trace, block: str) -> float:
     """`CLOSE`, or where a model computes in fewer bits what counts as rounding there."""
@@ -73,45 +76,54 @@ def bias(trace: Trace, block: Block) -> Array:
     return np.zeros(trace.array(Site.ATTENTION_OUTPUT, block.name).shape[1], np.float32)
 
 
-def arrays(trace: Trace, block: Block, query: int) -> Mapping[str, NDArray]:
-    """What the page shows of one query: each head's part, the bias where there is one, the sum, and what was recorded.
+def page(trace: Trace, block: Block) -> int:
+    """Of how many queries the parts are fetched at once: of all in a short text, of one in a large model; 0 of none."""
+    if not told(trace, block):
+        return 0
+    return max(1, NUMBERS // (block.heads * trace.array(Site.ATTENTION_OUTPUT, block.name).shape[1]))
+
+
+def arrays(trace: Trace, block: Block, number: int) -> Mapping[str, NDArray]:
+    """What the page shows of some queries, `page` of them at once: each head's part (query, head, d_model), the bias
+    where there is one, the sums, what was recorded, and which query is `first`.
 
     Raises:
-        IndexError: the block has no such query.
+        IndexError: the block has no such queries.
     """
-    if not told(trace, block):
+    many = page(trace, block)
+    if not many:
         return {}
     recorded = trace.array(Site.ATTENTION_OUTPUT, block.name)
-    if not 0 <= query < len(recorded):
-        raise IndexError(f"no query {query} in {block.name}; it has 0 to {len(recorded) - 1}")
-    parts, offset = contributions(trace, block, np.array([query]))[:, 0], bias(trace, block)
-    total = parts.sum(axis=0, dtype=float) + offset
+    rows = np.arange(len(recorded))[number * many : (number + 1) * many]
+    if not len(rows):
+        raise IndexError(f"no query {number * many} in {block.name}; it has 0 to {len(recorded) - 1}")
+    parts, offset = contributions(trace, block, rows).transpose(1, 0, 2), bias(trace, block)
     shown = {
         "contributions": parts,
-        "written_sum": total[None].astype(np.float32),
-        "written_recorded": recorded[query][None],
+        "written_sum": (parts.sum(axis=1, dtype=float) + offset).astype(np.float32),
+        "written_recorded": recorded[rows],
+        "first": rows[:1].astype(np.float32),
     }
     return shown | ({"output_bias": offset[None]} if offset.any() else {})
 
 
 def facts(trace: Trace, block: Block, at: Selection) -> dict[str, Fact]:
     """Who wrote how much of one number, and of the whole vector."""
-    shown = arrays(trace, block, at.query)
-    if not shown:
+    if not told(trace, block):
         return {}
-    parts, total, recorded = (
-        shown[name].astype(float) for name in ("contributions", "written_sum", "written_recorded")
-    )
-    offset = shown.get("output_bias", np.zeros_like(total)).astype(float)
+    parts = contributions(trace, block, np.array([at.query]))[:, 0].astype(float)  # (head, d_model)
+    offset = bias(trace, block)
+    total = (parts.sum(axis=0) + offset).astype(np.float32).astype(float)
+    recorded = trace.array(Site.ATTENTION_OUTPUT, block.name)[at.query].astype(float)
     place, lengths = min(at.dimension, parts.shape[1] - 1), np.linalg.norm(parts, axis=1)
     most = int(lengths.argmax())
     return {
         "written_size": parts.shape[1],
         "head_written": float(parts[at.head, place]),
         "heads_written": float(parts[:, place].sum()),
-        "output_bias": float(offset[0, place]),
-        "written_sum": float(total[0, place]),
-        "written_recorded": float(recorded[0, place]),
+        "output_bias": float(offset[place]),
+        "written_sum": float(total[place]),
+        "written_recorded": float(recorded[place]),
         "written_error": float(np.abs(total - recorded).max()),
         "head_length": float(lengths[at.head]),
         "most_head": most,

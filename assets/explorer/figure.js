@@ -14,7 +14,7 @@ import { Shuffle } from "./shuffle.js";
 import { PART } from "./store.js";
 import { tokenTable } from "./strips.js";
 import { formatted } from "./words.js";
-import { drawLengths } from "./written.js";
+import { cut, drawLengths } from "./written.js";
 
 /** @typedef {import("./scenes.js").Scene} Scene */
 
@@ -50,7 +50,7 @@ export class Figure {
     let shown = "";
     store.on(["selection"], () => {
       const { stage, block, head, query, choice } = store.state.selection;
-      const now = [stage, block, head, ...(store.stage.layout === "output" ? [query, choice] : [])].join(" ");
+      const now = [stage, block, head, ...(["output", "written"].includes(store.stage.layout) ? [query, choice] : [])].join(" ");
       if (now !== shown) this.draw();
       else this.mark();
       shown = now;
@@ -101,7 +101,7 @@ export class Figure {
   room() {
     const { store, words } = this;
     const { state } = store;
-    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "written", "residual_attention", "residual_mlp", "positions", "reach", "head"].map((name) => state.arrays[name] ?? {})));
+    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "residual_attention", "residual_mlp", "positions", "reach", "head"].map((name) => state.arrays[name] ?? {}), cut(state.arrays.written, state.selection.query)));
     const { stage } = store;
     const pen = /** @type {CanvasRenderingContext2D} */ (this.base.getContext("2d"));
     const font = 12.5 * state.textSize;

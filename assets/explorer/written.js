@@ -29,10 +29,23 @@ function dot(a, b) {
   return total;
 }
 
+/** What the heads wrote for one query, as matrices; nothing where that was not fetched. @param {Bundle | undefined} written @param {number} query @returns {Bundle} */
+export function cut(written, query) {
+  if (!written?.contributions) return {};
+  const [rows, heads, size] = written.contributions.shape;
+  const at = query - written.first.data[0];
+  if (at < 0 || at >= rows) return {};
+  const part = (/** @type {string} */ name, /** @type {number} */ tall) => ({
+    ...written[name], shape: [tall, size], data: written[name].data.subarray(at * tall * size, (at + 1) * tall * size),
+  });
+  const bias = written.output_bias ? { output_bias: written.output_bias } : {};
+  return { contributions: part("contributions", heads), ...bias, written_sum: part("written_sum", 1), written_recorded: part("written_recorded", 1) };
+}
+
 /** Who wrote how much. @param {Bundle | undefined} written @param {Selection} at */
 export function writtenFacts(written, at) {
-  if (!written?.contributions) return {};
-  const { contributions: parts, output_bias: bias, written_sum: total, written_recorded: recorded } = written;
+  const { contributions: parts, output_bias: bias, written_sum: total, written_recorded: recorded } = cut(written, at.query);
+  if (!parts) return {};
   const [heads, size] = parts.shape;
   const place = Math.min(at.dimension, size - 1);
   const lengths = Array.from({ length: heads }, (_, head) => length(row(parts, head)));

@@ -120,7 +120,7 @@ def test_every_stage_that_a_block_has_finds_its_plates(modern):
             "mask": load(payload.mask(modern, block.name, 0)),
             "norm": load(payload.norm(modern, block.name)),
             "mlp": load(payload.mlp(modern, block.name)),
-            "written": load(payload.written(modern, block.name, 1)),
+            "written": load(payload.written(modern, block.name, 0)),
             "residual_attention": load(payload.residual_attention(modern, block.name)),
             "residual_mlp": load(payload.residual_mlp(modern, block.name)),
         }

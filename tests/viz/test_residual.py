@@ -17,7 +17,7 @@ from viz.steps import Selection, facts
 from viz.walk import stages_of
 
 POST = ("bert", "distilbert", "marian")
-PRE = ("gpt2", "llama", "t5", "mixtral", "vit", "swin", "whisper")
+PRE = ("gpt2", "llama", "t5", "mixtral", "vit", "whisper")
 BOX_POST = ("bert", "translator-plain")
 BOX_PRE = ("gpt", "llama", "moe", "moe-sparse", "t5")
 TEXT = "The cat sleeps."
@@ -119,6 +119,14 @@ def test_a_sum_that_does_not_come_out_is_not_shown(trace, sublayer):
         *(f"{part}_{sublayer}" for part in ("before", "added", "after")),
         f"before_{sublayer}_at",
     }
+
+
+def test_where_patches_are_merged_before_a_layer_nothing_says_what_stood_in_the_line():
+    """The second stage of Swin reads merged patches, which belong to no layer."""
+    trace = tiny.trace_of("swin")
+    told = [residual.told(trace, block, "attention") for block in trace.blocks]
+    assert told == ["residual_pre", "residual_pre", "", "residual_pre"]
+    assert {residual.told(trace, block, "mlp") for block in trace.blocks} == {"residual_mlp_pre"}
 
 
 def test_a_norm_of_what_was_written_is_no_plain_sum():

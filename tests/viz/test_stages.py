@@ -26,13 +26,18 @@ def bundles(trace):
     head = load(payload.head(trace, block, 2))
     for name, other in STANDS_FOR.items():
         head.setdefault(name, head[other])
+    parts = load(payload.written(trace, block, 0))
     return {
         "head": head,
         "stream": load(payload.stream(trace, "decoder")),
         "projection": load(payload.projection(trace, block, 2)),
         "norm": load(payload.norm(trace, block)),
         "mlp": load(payload.mlp(trace, block)),
-        "written": load(payload.written(trace, block, 1)),
+        "written": {
+            "contributions": parts["contributions"][1],
+            "output_bias": parts["output_bias"],
+            "written_sum": parts["written_sum"][1:2],
+        },
         "residual_attention": load(payload.residual_attention(trace, block)),
         "residual_mlp": load(payload.residual_mlp(trace, block)),
     }

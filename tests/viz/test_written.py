@@ -79,21 +79,26 @@ def test_a_part_is_what_the_model_writes_when_all_other_heads_are_silent():
         alone[head] = trace.array(Site.CONTEXT, block.name)[head]
         with torch.no_grad():
             said = layer.attention.output.dense(torch.tensor(alone).transpose(0, 1).flatten(1)).numpy()
-        shown = load(payload.written(trace, block.name, 3))
-        np.testing.assert_allclose(shown["contributions"][head] + shown["output_bias"][0], said[3], atol=1e-5)
+        shown = load(payload.written(trace, block.name, 0))
+        made = shown["contributions"][:, head] + shown["output_bias"]
+        np.testing.assert_allclose(made, said, atol=1e-5)
 
 
-def test_a_bundle_holds_one_query_and_a_bias_only_where_there_is_one(trace):
-    shown = load(payload.written(trace, "decoder.1.cross", 2))
-    heads, d_model = trace.model.heads, trace.model.d_model
-    assert shown.keys() == {"contributions", "output_bias", "written_sum", "written_recorded"}
-    assert shown["contributions"].shape == (heads, d_model)
-    np.testing.assert_array_equal(
-        shown["written_recorded"][0], trace.array(Site.ATTENTION_OUTPUT, "decoder.1.cross")[2]
-    )
-    assert "output_bias" not in load(payload.written(tiny.trace_of("llama"), "decoder.0.self", 2))
-    with pytest.raises(IndexError, match="no query 99"):
-        payload.written(trace, "decoder.1.cross", 99)
+def test_a_bundle_holds_a_page_of_queries_and_a_bias_only_where_there_is_one(trace, monkeypatch):
+    block = trace.block("decoder.1.cross")
+    queries, heads, d_model = len(trace.tokens["decoder"]), trace.model.heads, trace.model.d_model
+    shown = load(payload.written(trace, block.name, 0))
+    assert shown.keys() == {"contributions", "output_bias", "written_sum", "written_recorded", "first"}
+    assert shown["contributions"].shape == (queries, heads, d_model)
+    np.testing.assert_array_equal(shown["written_recorded"], trace.array(Site.ATTENTION_OUTPUT, block.name))
+    assert "output_bias" not in load(payload.written(tiny.trace_of("llama"), "decoder.0.self", 0))
+    monkeypatch.setattr(written, "NUMBERS", 3 * heads * d_model)
+    assert written.page(trace, block) == 3
+    second = load(payload.written(trace, block.name, 1))
+    assert second["first"].tolist() == [3]
+    np.testing.assert_array_equal(second["contributions"], shown["contributions"][3:6])
+    with pytest.raises(IndexError, match="no query 297"):
+        payload.written(trace, block.name, 99)
 
 
 @pytest.mark.parametrize("site", [Site.CONTEXT, Site.OUTPUT_WEIGHT, Site.OUTPUT_BIAS, Site.ATTENTION_OUTPUT])

@@ -109,12 +109,14 @@ def arrays(trace: Trace, block: Block, number: int) -> Mapping[str, NDArray]:
 
 def facts(trace: Trace, block: Block, at: Selection) -> dict[str, Fact]:
     """Who wrote how much of one number, and of the whole vector."""
-    if not told(trace, block):
+    many = page(trace, block)
+    if not many:
         return {}
-    parts = contributions(trace, block, np.array([at.query]))[:, 0].astype(float)  # (head, d_model)
-    offset = bias(trace, block)
-    total = (parts.sum(axis=0) + offset).astype(np.float32).astype(float)
-    recorded = trace.array(Site.ATTENTION_OUTPUT, block.name)[at.query].astype(float)
+    shown, offset = arrays(trace, block, at.query // many), bias(trace, block)
+    parts, total, recorded = (
+        shown[name][at.query % many].astype(float)
+        for name in ("contributions", "written_sum", "written_recorded")
+    )
     place, lengths = min(at.dimension, parts.shape[1] - 1), np.linalg.norm(parts, axis=1)
     most = int(lengths.argmax())
     return {

@@ -40,6 +40,7 @@ def check(trace, *, pre: bool):
         width = trace.array(Site.ATTENTION_OUTPUT, block.name).shape[1]
         at = Selection(
             block.name,
+            head=chance.randrange(block.heads),
             query=chance.randrange(len(trace.tokens[block.query_stream])),
             dimension=chance.randrange(min(width, 16)),
             stage="residual",

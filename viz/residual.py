@@ -28,13 +28,12 @@ SUBLAYERS = ("attention", "mlp")
 
 @dataclass(frozen=True)
 class Sum:
-    """E, ΔE and E′, each (query, d_model), and where in the trace E and ΔE are."""
+    """E, ΔE and E′, each (query, d_model), and where in the trace E is."""
 
     before: Array
     added: Array
     after: Array
     before_at: Place
-    added_at: Place
     is_post: bool
     """Whether the sublayer reads E itself, and a norm of E′ goes on; otherwise it reads a norm of E."""
 
@@ -60,8 +59,8 @@ def sum_of(trace: Trace, block: Block, sublayer: str) -> Sum | None:
             found = (written, place) in trace.arrays and _is_sum(trace, before, (written, place), after)
             is_post = before == (read, place)
             if found and (not is_post or (Site.NORM, place) in trace.arrays):
-                arrays = (trace.array(*one) for one in (before, (written, place), after))
-                return Sum(*arrays, before, (written, place), is_post)
+                e, delta, total = (trace.array(*one) for one in (before, (written, place), after))
+                return Sum(e, delta, total, before, is_post)
     return None
 
 

@@ -170,3 +170,24 @@ def joined_tokens(count: int, text: Sequence[Token], named: Specials) -> tuple[T
     """A text and then, in an unknown order, the patches of an image."""
     leading = tuple(Token(-1, name, special=True) for name in named.leading)
     return (*text, *leading, *numbered(count - len(text) - len(leading)))
+
+
+def tokens_of(
+    model: Any,
+    lengths: Mapping[str, int],
+    read: Mapping[str, tuple[Token, ...]],
+    grids: Mapping[str, tuple[int, int]],
+) -> dict[str, tuple[Token, ...]]:
+    """The tokens of every stream: those that were read where their number fits, else patches or bare numbers."""
+    found = {}
+    for stream, length in lengths.items():
+        texts = read.get(stream, ())
+        if len(texts) == length:
+            found[stream] = texts
+        elif stream in grids:
+            found[stream] = patch_tokens(length, grids[stream], specials(model))
+        elif texts and shuffles(model):
+            found[stream] = joined_tokens(length, texts, specials(model))
+        else:
+            found[stream] = numbered(length)
+    return found

@@ -22,16 +22,7 @@ from models.huggingface.interface import Watch, check_readable, install
 from models.huggingface.known import Known, Lessons
 from models.huggingface.listen import Calls, discover, run, run_whole
 from models.huggingface.observe import observe
-from models.huggingface.patches import (
-    image_grid,
-    joined_tokens,
-    numbered,
-    patch_grids,
-    patch_tokens,
-    shuffles,
-    specials,
-    window_regions,
-)
+from models.huggingface.patches import image_grid, patch_grids, tokens_of, window_regions
 from models.huggingface.patterns import parts_apart
 from models.huggingface.places import Plan
 from models.huggingface.positions import is_bare, position_modules, positions
@@ -280,7 +271,7 @@ class Wrapped:
         assembly.arrays |= {(site, ""): values for site, values in shown.outputs.arrays.items()}
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         grids = patch_grids(self.model, inputs.get("pixel_values"), assembly)
-        tokens = self._tokens(assembly, streams, grids)
+        tokens = tokens_of(self.model, assembly.lengths, streams, grids)
         predictions, names = self._predictions(assembly.arrays.get((Site.LOGITS, "")))
         return Trace(
             model=replace(self.card, dtype=precision(self.model, shown.calls)),
@@ -300,26 +291,6 @@ class Wrapped:
             windows=window_regions(assembly, grids),
             dropped=known.study.dropped,
         )
-
-    def _tokens(
-        self,
-        assembly: Assembly,
-        streams: Mapping[str, tuple[Token, ...]],
-        grids: Mapping[str, tuple[int, int]],
-    ) -> dict[str, tuple[Token, ...]]:
-        """The tokens of every stream: those that were read where their number fits, else patches or bare numbers."""
-        found = {}
-        for stream, length in assembly.lengths.items():
-            read = streams.get(stream, ())
-            if len(read) == length:
-                found[stream] = read
-            elif stream in grids:
-                found[stream] = patch_tokens(length, grids[stream], specials(self.model))
-            elif read and shuffles(self.model):
-                found[stream] = joined_tokens(length, read, specials(self.model))
-            else:
-                found[stream] = numbered(length)
-        return found
 
     def _predictions(self, logits: NDArray | None) -> tuple[Sequence[Token], Sequence[Token]]:
         """The most probable token, or class, of each row of logits, and what all of their columns are called."""

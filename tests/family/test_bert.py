@@ -18,7 +18,7 @@ from models.family.trainer import Training
 from models.family.words import unknown_words
 from models.huggingface.wrap import Wrapped
 from models.trace import Site
-from tests.family.box import SHORT, needs
+from tests.family.box import SHORT
 
 SEED = 424_242
 """Neither the seed of training nor that of the figures on the card."""
@@ -44,7 +44,6 @@ def tiny():
 
 @pytest.fixture(scope="module")
 def examiner():
-    needs(Bert.name)
     return bert_figures.opened(SHIPPED)
 
 
@@ -176,7 +175,6 @@ def cues(one: Passage) -> set[str]:
 
 
 def test_it_loads_in_a_second_as_any_model_of_transformers():
-    needs(Bert.name)
     BertForPreTraining.from_pretrained(SHIPPED)  # whatever is imported the first time
     started = time.process_time()
     model, tokenizer = BertForPreTraining.from_pretrained(SHIPPED), AutoTokenizer.from_pretrained(SHIPPED)
@@ -203,7 +201,6 @@ def test_its_tokenizer_knows_every_word_and_says_where_the_second_sentence_is(ex
 
 def test_it_knows_words_sentences_and_senses_it_never_saw():
     """Its figures with yet another seed, of fewer examples: a little less than what is asked may be chance."""
-    needs(Bert.name)
     found = bert_figures.measured(SHIPPED, SEED, 120)
     for name in found.keys() - SHORT.get(Bert.name, set()):
         slack = 0 if name.startswith(("static.", "lesson.")) else 0.03
@@ -224,7 +221,6 @@ def test_the_sentence_of_the_lecture(examiner):
 
 
 def test_the_app_records_it_segments_and_all():
-    needs(Bert.name)
     model = models.load(Bert.name)
     assert isinstance(model, Wrapped)
     pair = AutoTokenizer.from_pretrained(SHIPPED)("今天天气很好", "我出去跑步了", return_tensors="pt")

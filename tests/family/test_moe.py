@@ -18,7 +18,6 @@ from models.family.moe_sparse import KEYS, choice_figures
 from models.generate import generate
 from models.huggingface.load import load_pretrained
 from models.trace import Site
-from tests.family.box import needs
 
 SEED = 31_007
 LARGEST = 2.9e6
@@ -38,7 +37,6 @@ def texts():
 @pytest.fixture(scope="module", params=NAMES)
 def course(request):
     course = COURSES[request.param]()
-    needs(course.name)
     return course
 
 

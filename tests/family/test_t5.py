@@ -15,7 +15,6 @@ from models.family.t5 import Encoder, T5Course, evenly, held_out, measure
 from models.family.text_to_text import SENTINELS, Example
 from models.family.trainer import Training
 from models.huggingface.load import load_pretrained
-from tests.family.box import needs
 
 FOLDER = Path(__file__).parents[2] / "assets" / "checkpoints" / "builtin" / "t5"
 NAME = "builtin/t5"
@@ -38,13 +37,11 @@ def tiny(steps=2):
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    needs(NAME)
     return AutoTokenizer.from_pretrained(FOLDER)
 
 
 @pytest.fixture(scope="module")
 def eager():
-    needs(NAME)
     return T5ForConditionalGeneration.from_pretrained(
         FOLDER, dtype=torch.float32, attn_implementation="eager"
     ).eval()
@@ -52,7 +49,6 @@ def eager():
 
 @pytest.fixture(scope="module")
 def wrapped():
-    needs(NAME)
     return load_pretrained(NAME, (NAME,), place=FOLDER)
 
 
@@ -90,7 +86,6 @@ def test_a_gap_is_a_token_wherever_it_stands(tokenizer, text):
 
 
 def test_opening_it_takes_less_than_a_second():
-    needs(NAME)
     taken = []
     for _ in range(3):
         started = time.perf_counter()

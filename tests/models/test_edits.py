@@ -197,7 +197,7 @@ def test_a_trace_with_edits_can_be_pickled():
 @pytest.mark.parametrize("target", [READ, None])
 def test_an_edit_that_is_not_built_is_refused(target):
     with pytest.raises(
-        UnsupportedEdit, match=r"cannot apply Freeze.*BlockCell, ForceRow, ScaleHead"
+        UnsupportedEdit, match=r"cannot apply Freeze.*BlockCell, OpenMask, ForceRow, ScaleHead, PositionsOff"
     ) as refused:
         run(Freeze(), target=target)
     assert refused.value.facts == {"got": repr(Freeze()), "known": "BlockCell, ForceRow, ScaleHead"}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Block, Head, Site, Token, Trace
-from viz import feedforward, norms, outputs, positions
+from viz import feedforward, memory, norms, outputs, positions, residual, written
 from viz.selection import Fact, Selection
 from viz.walk import is_line, mask_kind
 
@@ -30,6 +30,9 @@ def architecture(trace: Trace, block: Block, head: Head, at: Selection) -> Facts
         | _sink(head, at)
         | _router(trace, block, at)
         | outputs.facts(trace, block, at)
+        | memory.facts(trace, block)
+        | written.facts(trace, block, at)
+        | residual.facts(trace, block, at)
         | norms.facts(trace, at)
         | feedforward.facts(trace, block, at)
         | positions.facts(trace, block, head, at)

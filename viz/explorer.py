@@ -13,7 +13,7 @@ _MODULES = (
     "main", "store", "data", "words", "facts", "colors", "plate", "scenes", "figure", "explain", "derivation", "tabs",
     "heads", "strips", "lines", "controls", "dialogs", "dom", "address", "models", "sentence", "picture", "rotation",
     "shared", "readings", "marks", "family", "chooser", "likely", "output", "recurrent", "inner",
-    "aside", "dials", "places", "shuffle",
+    "aside", "dials", "places", "shuffle", "written",
     "map", "floors", "drawing", "shares", "course", "play",
     "generate", "settings", "choices", "growing", "beams",
 )  # fmt: skip

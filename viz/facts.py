@@ -13,8 +13,12 @@ LITERALS = frozenset({"arguments_literal"})
 WORDS = LITERALS | {
     *("model", "block", "stream", "query_token", "key_token", "predicted_token"),
     *("top_token", "second_token", "choice_token", "best_token", "sentence", "last_token"),
+    *(f"{sublayer}_before_{where}" for sublayer in ("attention", "mlp") for where in ("site", "place")),
 }
 """Facts that are words."""
+
+SUM_PARTS = ("before", "added", "after", "before_length", "added_length", "after_length", "cosine")
+"""What is measured of E + ΔE = E′."""
 
 COUNTS = frozenset({
     *("head", "query", "key", "channel", "pair", "token_id", "largest_dimension"),
@@ -26,6 +30,8 @@ COUNTS = frozenset({
     *("experts", "experts_chosen", "expert", "router_top"),
     *("step", "moved_to", "query_moved", "key_moved", "other_place", "apart", "pe_pair"),
     *("choice_id", "outputs", "others", "norm_size", "unit", "units", "units_shown", "units_on"),
+    *("units_silent", "column_size", "memory_readers", "memory_width", "written_size", "most_head"),
+    *("attention_width", "mlp_width"),
 })  # fmt: skip
 """Facts that are whole numbers: indices, which count from 0, sizes, and 1 or 0 for whether a mask allows a look."""
 
@@ -48,6 +54,10 @@ MEASURES = frozenset({
     *("pe", "pe_norm", "pe_norm_other", "pe_product", "likeness", "likeness_mean", "reach", "reach_factor"),
     *("pe_frequency", "pe_wave", "pe_angle", "pe_partner", "pe_moved", "step_turn", "step_cos", "step_sin"),
     *("product_moved",),
+    *("column_mean", "column_spread", "column_plain", "units_zero", "units_zero_mean", "memory_difference"),
+    *("head_written", "heads_written", "output_bias", "written_sum", "written_recorded", "written_error"),
+    *("head_length", "most_length", "lengths_sum", "written_length"),
+    *(f"{sublayer}_{part}" for sublayer in ("attention", "mlp") for part in SUM_PARTS),
     *("written", "before_sum", "mlp_up", "mlp_gate", "mlp_active", "mlp_hidden", "mlp_written"),
 })  # fmt: skip
 """Facts that are real numbers; `masked_score` and `shifted` are −∞ where attention is forbidden."""
@@ -74,8 +84,24 @@ _FOLLOWS = frozenset({
     *("follows_logit", "random_logit", "pair_logit", "follows_exponential", "random_exponential"),
     *("pair_sum", "follows_probability", "random_probability"),
 })  # fmt: skip
-_NORM = frozenset({"norm_size", "norm_given", "norm_spread", "norm_root", "norm_plain", "gamma", "normed"})
-_MLP = frozenset({"unit", "units", "units_shown", "units_on", "mlp_up", "mlp_hidden", "mlp_written"})
+_NORM = frozenset({
+    *("norm_size", "norm_given", "norm_spread", "norm_root", "norm_plain", "gamma", "normed"),
+    *("column_size", "column_mean", "column_spread", "column_plain"),
+})  # fmt: skip
+_MLP = frozenset({
+    *("unit", "units", "units_shown", "units_on", "mlp_up", "mlp_hidden", "mlp_written"),
+    *("units_zero", "units_zero_mean", "units_silent"),
+})  # fmt: skip
+_WRITTEN = frozenset({
+    *("head_written", "heads_written", "output_bias", "written_sum", "written_recorded", "written_error"),
+    *("written_size", "head_length", "most_head", "most_length", "lengths_sum", "written_length"),
+})  # fmt: skip
+
+
+def _sum(sublayer: str) -> frozenset[str]:
+    parts = (*SUM_PARTS, "width", "before_site", "before_place")
+    return frozenset(f"{sublayer}_{part}" for part in parts)
+
 
 _GATES = frozenset({
     *(f"{part}_{gate}" for part in ("word", "carried") for gate in ("reset", "update", "candidate")),
@@ -93,6 +119,10 @@ _REACH = frozenset({"bias", "reach", "reach_factor"})
 
 ONLY: Mapping[str, frozenset[str]] = {
     "embedding": frozenset({"embedding", "table_value"}),
+    "qkv_cross": frozenset({"memory_readers", "memory_difference", "memory_width"}),
+    "written": _WRITTEN,
+    **dict.fromkeys(("residual", "residual_pre"), _sum("attention")),
+    **dict.fromkeys(("residual_mlp", "residual_mlp_pre"), _sum("mlp")),
     **dict.fromkeys(("embedding_plain", "embedding_patches", "embedding_numbered"), frozenset({"embedding"})),
     "position": _SUM | {"pair", "wavelength"},
     **dict.fromkeys(("position_learned", "position_fixed", "position_norm"), _SUM),

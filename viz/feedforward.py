@@ -20,6 +20,9 @@ from viz.selection import Fact, Selection
 SHOWN = 256
 """The most hidden channels that are shown: of more, those that are most active anywhere in the text."""
 
+NEAR = 0.01
+"""A channel this small beside the largest of its token is near zero. ReLU makes exact zeros: there only those count."""
+
 CLOSE = 1e-3
 SAMPLE = (8, 64)
 """So many rows and columns tell one activation from another."""
@@ -94,12 +97,20 @@ def units(hidden: Array) -> NDArray[np.integer]:
     return np.sort(np.argsort(-np.abs(hidden).max(axis=0), kind="stable")[:SHOWN])
 
 
+def _zeros(trace: Trace, place: str) -> NDArray[np.bool_]:
+    """(position, d_hidden): which channels are 0, or near it where the activation is smooth."""
+    hidden, found = np.abs(trace.array(Site.HIDDEN, place)), _activation(trace, place)
+    if found is not None and found[0] == "relu":
+        return hidden == 0
+    return hidden <= NEAR * hidden.max(axis=1, keepdims=True)
+
+
 def arrays(trace: Trace, block: Block) -> Mapping[str, NDArray]:
     """What the page shows of a block's feed-forward network, each as a matrix; of the hidden channels only some."""
     place = place_of(trace, block)
     if not place:
         return {}
-    hidden = trace.array(Site.HIDDEN, place)
+    hidden, zeros = trace.array(Site.HIDDEN, place), _zeros(trace, place)
     shown = units(hidden)
     found = {
         "mlp_input": trace.array(Site.MLP_INPUT, place),
@@ -109,6 +120,8 @@ def arrays(trace: Trace, block: Block) -> Mapping[str, NDArray]:
         "units": shown[None].astype(np.float32),
         "units_on": (hidden > 0).sum(axis=1, keepdims=True).astype(np.float32),
         "units_all": np.array([hidden.shape[1]], np.float32),
+        "units_zero": 100 * zeros.mean(axis=1, keepdims=True, dtype=np.float32),
+        "units_silent": np.array([zeros.all(axis=0).sum()], np.float32),
     }
     activation = _activation(trace, place)
     if (Site.GATE, place) in trace.arrays and activation is not None:
@@ -129,6 +142,9 @@ def facts(trace: Trace, block: Block, at: Selection) -> dict[str, Fact]:
         "units": int(shown["units_all"][0]),
         "units_shown": int(shown["units"].shape[1]),
         "units_on": int(shown["units_on"][at.query, 0]),
+        "units_zero": float(shown["units_zero"][at.query, 0]),
+        "units_zero_mean": float(shown["units_zero"].astype(float).mean()),
+        "units_silent": int(shown["units_silent"][0]),
         "mlp_up": float(shown["up"][at.query, place]),
         "mlp_hidden": float(shown["hidden"][at.query, place]),
         "mlp_written": float(written[min(at.dimension, len(written) - 1)]),

@@ -10,6 +10,7 @@ from viz.map import Stack, stacks
 from viz.positions import last_layers, stages_of_positions
 from viz.recurrent import places, stages_of_network
 from viz.walk import mask_kind, predicts, stages_of
+from viz.written import page
 
 SCHEMA = 2
 """Version of the manifest; the browser refuses any other."""
@@ -18,7 +19,7 @@ SCHEMA = 2
 class BlockEntry(TypedDict):
     """One attention block: sizes, streams, how it was recorded, its stages with the text of each, guided heads.
 
-    `positions` are its stages in the tab of that name.
+    `positions` are its stages in the tab of that name; `writtenRows`: how many queries a bundle of parts holds.
 
     A recurrent network stands among them with no heads: its kind is `recurrent`, and dHead counts its units.
     """
@@ -38,6 +39,7 @@ class BlockEntry(TypedDict):
     positions: dict[str, str]
     maskKind: str
     window: int
+    writtenRows: int
     guided: dict[str, str]
 
 
@@ -176,6 +178,7 @@ def _networks(trace: Trace) -> list[BlockEntry]:
             positions={},
             maskKind="open",
             window=0,
+            writtenRows=0,
             guided={},
         )
         for place, stream in places(trace)
@@ -200,6 +203,7 @@ def _block(trace: Trace, block: Block) -> BlockEntry:
         positions=stages_of_positions(trace, block),
         maskKind=mask.kind,
         window=mask.width,
+        writtenRows=page(trace, block),
         guided={
             str(guided.head): guided.target for guided in trace.model.guided if guided.block == block.name
         },

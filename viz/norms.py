@@ -4,6 +4,9 @@
     RMSNorm     y = γ x ÷ √(mean x² + ε)                      (Zhang & Sennrich 2019)
 
 Which one it is, and that these are its numbers, is found by computing it again.
+
+Both take one token's row. BatchNorm would take a column instead, one dimension over all tokens of a batch (Ioffe &
+Szegedy 2015); what it would have found in this text is told beside them.
 """
 
 from __future__ import annotations
@@ -102,7 +105,7 @@ def facts(trace: Trace, at: Selection) -> dict[str, Fact]:
     mean = 0.0 if norm.beta is None else float(row.mean())
     spread = float(((row - mean) ** 2).mean())
     root = float(np.sqrt(spread + norm.epsilon))
-    said: dict[str, Fact] = {
+    said: dict[str, Fact] = _column(norm, at.query, place) | {
         "norm_size": len(row),
         "norm_given": float(row[place]),
         "norm_spread": spread,
@@ -117,3 +120,15 @@ def facts(trace: Trace, at: Selection) -> dict[str, Fact]:
         written = float(norm.written[at.query, place])
         said |= {"written": written, "before_sum": float(row[place]) - written}
     return said
+
+
+def _column(norm: Norm, query: int, place: int) -> dict[str, Fact]:
+    """What BatchNorm would take: the same dimension of every token, and this number brought to their size."""
+    column = norm.given[:, place].astype(float)
+    mean, spread = float(column.mean()), float(column.var())
+    return {
+        "column_size": len(column),
+        "column_mean": mean,
+        "column_spread": spread,
+        "column_plain": (float(column[query]) - mean) / float(np.sqrt(spread + norm.epsilon)),
+    }

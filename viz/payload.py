@@ -11,13 +11,16 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
     positions       positions that are added: their rows, how like these are, and that by distance
     residual        what leaves a layer
     reach           what a head adds to the scores for position; and by distance, for all heads of the block
-    projection      one head's inputs and W_Q W_K W_V with their biases
+    projection      one head's inputs and W_Q W_K W_V with their biases; of cross-attention `memory`: how many blocks
+                    read its input, and by how much what they read differs
     mask            the parts of a block's mask
     router          weight and probability of each expert for each token, in a block's layer
     output          the best columns of some rows of logits: ids logits exponentials probabilities, `totals` (sum of all
                     exponentials, how many columns, probability of those not shown), `names` as JSON; and next_sentence
     norm            what a block's norm received and gave, its γ, β and ε
     mlp             the feed-forward network after a block, at most `feedforward.SHOWN` of its hidden channels
+    written         what each head of a block writes for some queries, the bias, the sums, and what was recorded
+    residual_…      E, ΔE and E′ of a block's attention, or of the feed-forward network after it, and where E is
     picture         what the model saw (height, width, 3), and the window that each patch belongs to
 """
 
@@ -31,7 +34,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from models.trace import Head, Site, Trace
-from viz import feedforward, norms, outputs, positions
+from viz import feedforward, memory, norms, outputs, positions
+from viz import residual as sums
+from viz import written as writing
 from viz.recurrent import places, recurrence
 
 THUMBNAIL = 64
@@ -158,6 +163,8 @@ def projection(trace: Trace, block: str, head: int) -> bytes:
         if (site, block) in trace.arrays:
             own = head if site in {Site.QUERY_WEIGHT, Site.QUERY_BIAS} else shared
             arrays[site.value] = np.asarray(trace.arrays[site, block][own], np.float32)
+    if memory.is_shared(trace, trace.block(block)):
+        arrays["memory"] = np.array(memory.summary(trace, trace.block(block)), np.float32)
     return _bundle(arrays)
 
 
@@ -218,6 +225,25 @@ def mlp(trace: Trace, block: str) -> bytes:
     return _bundle(feedforward.arrays(trace, trace.block(block)))
 
 
+def written(trace: Trace, block: str, page: int) -> bytes:
+    """What each head of a block writes for some queries, `viz.written.page` of them at once, and the sums.
+
+    Raises:
+        IndexError: no such page.
+    """
+    return _bundle(writing.arrays(trace, trace.block(block), page))
+
+
+def residual_attention(trace: Trace, block: str) -> bytes:
+    """E, ΔE and E′ of a block's attention."""
+    return _bundle(sums.arrays(trace, trace.block(block), "attention"))
+
+
+def residual_mlp(trace: Trace, block: str) -> bytes:
+    """E, ΔE and E′ of the feed-forward network after a block."""
+    return _bundle(sums.arrays(trace, trace.block(block), "mlp"))
+
+
 def picture(trace: Trace) -> bytes:
     """What the model saw, and for each block with windows the window of every patch.
 
@@ -266,6 +292,9 @@ BUNDLES: Mapping[str, Callable[..., bytes]] = {
     "router/{block}": router,
     "norm/{block}": norm,
     "mlp/{block}": mlp,
+    "written/{block}/{page:int}": written,
+    "residual_attention/{block}": residual_attention,
+    "residual_mlp/{block}": residual_mlp,
     "output/{page:int}": output,
     "mask/{block}/{head:int}": mask,
     "head/{block}/{head:int}": head,

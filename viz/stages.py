@@ -17,6 +17,8 @@ Axes = tuple[str, str]
 class Plate:
     """One matrix of a figure: an array of a bundle, its axes (rows, columns), its colour role and its symbol.
 
+    The arrays of the bundle `written` have one more axis in front, of which the page cuts the chosen query.
+
     An `optional` plate is left out where the model has no such array.
     """
 
@@ -42,9 +44,9 @@ class Stage:
 
     `layout`: tokens (a table), stack (one above the other), fan (one in, several out), product (left × top = corner),
     flow (inputs in a column, an operator, the output), beside (a matrix and a curve of it), dials (pairs as arrows that
-    turn), shuffle (the words in another order), rotation (before and after, and the score by distance), shared (which
-    heads share keys and values), router (tokens × experts), output (bars of probabilities). The last plate is the
-    output. `bundles` are fetched besides those of the plates.
+    turn), written (a row for each head, and how long it is), shuffle (the words in another order), rotation (before and
+    after, and the score by distance), shared (which heads share keys and values), router (tokens × experts), output
+    (bars of probabilities). The last plate is the output. `bundles` are fetched besides those of the plates.
     """
 
     id: str
@@ -88,6 +90,9 @@ _NORM_GIVEN = Plate("norm_given", "norm", ("query", "d_model"), "stream", "X")
 _NORMED = Plate("norm", "norm", ("query", "d_model"), "stream", "N")
 _WRITTEN = Plate("attention_output", "norm", ("query", "d_model"), "context", "O")
 _SUMMED = Plate("norm_given", "norm", ("query", "d_model"), "stream", "X+O")
+_CONTRIBUTIONS = Plate("contributions", "written", ("head", "d_model"), "context", "c·W_O")
+_OUTPUT_BIAS = Plate("output_bias", "written", ("one", "d_model"), "stream", "b_O", optional=True)
+_WRITTEN_SUM = Plate("written_sum", "written", ("one", "d_model"), "context", "O")
 _MLP_INPUT = Plate("mlp_input", "mlp", ("query", "d_model"), "stream", "X")
 _GATE = Plate("gate", "mlp", ("query", "d_hidden"), "score", "G", optional=True)
 _UP = Plate("up", "mlp", ("query", "d_hidden"), "score", "U")
@@ -107,7 +112,21 @@ _LIKENESS = Plate("likeness", "positions", ("position", "other"), "score", "PE·
 _REACH = Plate("relative", "reach", _GRID, "score", "B")
 
 _CELL = ("query", "key")
+_DIMENSION = ("query", "d_model")
 _UNIT = ("query", "unit")
+
+
+def _residual(id: str, sublayer: str, written: str) -> Stage:
+    """E + ΔE = E′ of a sublayer."""
+    parts = (("before", "stream", "E"), ("added", "context", f"ΔE = {written}"), ("after", "stream", "E′"))
+    plates = tuple(
+        Plate(f"{part}_{sublayer}", f"residual_{sublayer}", _DIMENSION, role, symbol)
+        for part, role, symbol in parts
+    )
+    return Stage(
+        id, "stack", plates, tuple(Source(plate.array, _DIMENSION) for plate in plates[:2]), ("+", "=")
+    )
+
 
 STAGES: tuple[Stage, ...] = (
     Stage("tokens", "tokens", ()),
@@ -194,6 +213,14 @@ STAGES: tuple[Stage, ...] = (
         (Source("weights", ("query",)), Source("value", ("d_value",))),
     ),
     Stage(
+        "written",
+        "written",
+        (_CONTRIBUTIONS, _OUTPUT_BIAS, _WRITTEN_SUM),
+        (Source("contributions", ("d_model",)), Source("output_bias", ("d_model",))),
+        ("+", "="),
+    ),
+    _residual("residual", "attention", "O"),
+    Stage(
         "add_norm",
         "stack",
         (_WRITTEN, _SUMMED, _NORMED),
@@ -211,6 +238,7 @@ STAGES: tuple[Stage, ...] = (
         ("→", "→", "→", "→"),
     ),
     Stage("router", "router", (_CHANCES, _ROUTER)),
+    _residual("residual_mlp", "mlp", "Y"),
     Stage("output", "output", (), bundles=("output",)),
     Stage("next_sentence", "output", (), bundles=("output",)),
 )

@@ -19,7 +19,8 @@ from viz.selection import Fact, Selection
 
 __all__ = ["Fact", "Selection", "arguments", "cell_reading", "facts", "reading"]
 
-IN_STREAM = ("embedding", "position", "encoding", "step", "norm", "add_norm", "mlp")
+SUMS = ("written", "residual", "residual_mlp")
+IN_STREAM = ("embedding", "position", "encoding", "step", "norm", "add_norm", "mlp", *SUMS)
 """Stages whose vectors have d_model dimensions."""
 
 

@@ -4,10 +4,11 @@
     variants.toml   the same for other models, where they do a stage in another way
     positions.toml  the same for the stages of the tab of positions
     recurrent.toml  the same for the recurrent networks before the Transformer
+    written.toml    the same for what is written: W_O, the residual connections, what the decoder reads of the encoder
     readings.toml   sentences about one result          errors.toml    what to say when something cannot be done
     presets.toml    ready examples                      ui.toml        labels
     family.toml     the models in the box               glossary.toml  the terms
-    generate.toml   labels of the tab that writes
+    generate.toml   labels of the tab that writes       layers.toml     labels of the stages around attention
     map.toml        labels of the map of the model, and of the walk that plays
 
 A text holds facts as `[[name:format]]`. A word has no format, a count needs none, a measured number always has one.
@@ -252,7 +253,7 @@ def _strings(value: Any) -> Iterator[str]:
 def _stages(folder: Path) -> dict[str, Any]:
     """The stages of the built-in walk, their variants, those of positions and of the recurrent networks."""
     found: dict[str, Any] = {}
-    for file in ("stages.toml", "variants.toml", "positions.toml", "recurrent.toml"):
+    for file in ("stages.toml", "variants.toml", "positions.toml", "recurrent.toml", "written.toml"):
         tables = _toml(folder / file)
         if twice := found.keys() & tables.keys():
             raise TextsError(f"stages.{min(twice)}: there are two")
@@ -262,7 +263,7 @@ def _stages(folder: Path) -> dict[str, Any]:
 
 def _ui(folder: Path) -> dict[str, Any]:
     """The labels of the page and of its tabs."""
-    files = ("ui.toml", "generate.toml", "map.toml")
+    files = ("ui.toml", "generate.toml", "map.toml", "layers.toml")
     return {id: label for name in files for id, label in _toml(folder / name)["ui"].items()}
 
 

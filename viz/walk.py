@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Block, Site, Trace
-from viz import feedforward
+from viz import feedforward, memory, residual, written
 from viz.norms import norm_of
 from viz.outputs import follows, has_output
 from viz.recurrent import is_recurrent
@@ -72,9 +72,12 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
         "softmax": "softmax_sink" if (Site.SINK, block.name) in has else "softmax",
         "sink": "sink" if (Site.SINK, block.name) in has else "",
         "context": "context",
+        "written": written.told(trace, block),
+        "residual": residual.told(trace, block, "attention"),
         "add_norm": _norm(trace, block, after=True),
         "mlp": feedforward.told(trace, block),
         "router": _router(trace, f"{layer}.mlp"),
+        "residual_mlp": residual.told(trace, block, "mlp"),
         "output": _output(trace, block),
         "next_sentence": "next_sentence" if _says_next(trace, block) else "",
     }
@@ -174,6 +177,8 @@ def _projections(trace: Trace, block: Block) -> str:
     needed = (Site.QUERY_WEIGHT, Site.KEY_WEIGHT, Site.VALUE_WEIGHT, Site.QUERY_INPUT, Site.KEY_INPUT)
     if any((site, block.name) not in trace.arrays for site in needed):
         return "qkv_several"
+    if memory.is_shared(trace, block):
+        return "qkv_cross"
     return "qkv_shared" if _is_foreign(trace) else "qkv"
 
 

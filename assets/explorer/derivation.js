@@ -87,13 +87,14 @@ const LINES = {
   ],
 };
 LINES.qkv_shared = LINES.qkv;
-LINES.norm_layer = ["line_norm_mean", "line_norm_plain", "line_norm_scaled"].map((id) => ({ id }));
+LINES.qkv_cross = [...LINES.qkv, { id: "line_memory" }];
+LINES.norm_layer = ["line_norm_mean", "line_norm_plain", "line_norm_scaled", "line_batch"].map((id) => ({ id }));
 LINES.add_norm = [{ id: "line_added" }, ...LINES.norm_layer];
-LINES.norm_rms = ["line_rms", "line_rms_plain", "line_rms_scaled"].map((id) => ({ id }));
-LINES.mlp = ["line_up", "line_relu", "line_down"].map((id) => ({ id }));
-LINES.mlp_gelu = ["line_up", "line_gelu", "line_down"].map((id) => ({ id }));
-LINES.mlp_swiglu = ["line_gate", "line_gated", "line_down"].map((id) => ({ id }));
-LINES.mlp_geglu = ["line_gate_gelu", "line_gated", "line_down"].map((id) => ({ id }));
+LINES.norm_rms = ["line_rms", "line_rms_plain", "line_rms_scaled", "line_batch"].map((id) => ({ id }));
+LINES.mlp = ["line_up", "line_relu", "line_down", "line_zero"].map((id) => ({ id }));
+LINES.mlp_gelu = ["line_up", "line_gelu", "line_down", "line_near_zero"].map((id) => ({ id }));
+LINES.mlp_swiglu = ["line_gate", "line_gated", "line_down", "line_near_zero"].map((id) => ({ id }));
+LINES.mlp_geglu = ["line_gate_gelu", "line_gated", "line_down", "line_near_zero"].map((id) => ({ id }));
 LINES.next_sentence = ["line_follows_logits", "line_follows_exp", "line_follows"].map((id) => ({ id }));
 Object.assign(LINES, Object.fromEntries(Object.entries({
   encoding: ["line_pe_angle", "line_pe", "line_pe_wave", "line_pe_norm"], encoding_table: ["line_pe_row", "line_pe_norm"],
@@ -102,6 +103,10 @@ Object.assign(LINES, Object.fromEntries(Object.entries({
   shuffle: ["line_shuffle"], shuffle_causal: ["line_shuffle", "line_shuffle_causal"],
   reach: ["line_reach", "line_reach_factor"], reach_alibi: ["line_reach_slope", "line_reach", "line_reach_factor"],
 }).map(([told, ids]) => [told, ids.map((id) => ({ id }))])));
+LINES.written = ["line_head_written", "line_written_sum", "line_written_lengths"].map((id) => ({ id }));
+for (const told of ["residual", "residual_pre", "residual_mlp", "residual_mlp_pre"]) {
+  LINES[told] = ["sum", "lengths", "cosine"].map((part) => ({ id: `line_${part}_${told.includes("mlp") ? "mlp" : "attention"}` }));
+}
 for (const told of ["output", "output_next", "output_target", "output_masked", "output_label", "output_class"]) {
   LINES[told] = ["line_logit", "line_output_exp", "line_output_sum", "line_output"].map((id) => ({ id }));
 }

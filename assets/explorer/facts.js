@@ -5,11 +5,12 @@ import { feedForward, normed } from "./inner.js";
 import { unitFacts } from "./recurrent.js";
 import { followFacts, outputFacts } from "./likely.js";
 import { placeFacts } from "./places.js";
+import { memoryFacts, residualFacts, writtenFacts } from "./written.js";
 
 /** @typedef {import("./store.js").Store} Store */
 
 /** Stages whose vectors have d_model dimensions. */
-const IN_STREAM = ["embedding", "position", "encoding", "step", "norm", "add_norm", "mlp"];
+const IN_STREAM = ["embedding", "position", "encoding", "step", "norm", "add_norm", "mlp", "written", "residual", "residual_mlp"];
 
 /** Row `i` of a matrix. @param {import("./store.js").Tensor} tensor @param {number} i @returns {Float32Array} */
 export const row = (tensor, i) => tensor.data.subarray(i * tensor.shape[1], (i + 1) * tensor.shape[1]);
@@ -49,6 +50,7 @@ export function facts(store) {
     ...placeFacts(arrays, at),
     ...(arrays.router ? routed(arrays.router, at) : {}),
     ...(arrays.norm?.norm ? normed(arrays.norm, at) : {}),
+    ...writtenFacts(arrays.written, at), ...residualFacts(arrays, at), ...memoryFacts(arrays.projection),
     ...(arrays.mlp?.up ? feedForward(arrays.mlp, at) : {}),
     ...(arrays.output ? { ...outputFacts(arrays.output, at), ...followFacts(arrays.output) } : {}),
   };

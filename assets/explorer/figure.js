@@ -14,6 +14,7 @@ import { Shuffle } from "./shuffle.js";
 import { PART } from "./store.js";
 import { tokenTable } from "./strips.js";
 import { formatted } from "./words.js";
+import { cut, drawLengths } from "./written.js";
 
 /** @typedef {import("./scenes.js").Scene} Scene */
 
@@ -49,7 +50,7 @@ export class Figure {
     let shown = "";
     store.on(["selection"], () => {
       const { stage, block, head, query, choice } = store.state.selection;
-      const now = [stage, block, head, ...(store.stage.layout === "output" ? [query, choice] : [])].join(" ");
+      const now = [stage, block, head, ...(["output", "written"].includes(store.stage.layout) ? [query, choice] : [])].join(" ");
       if (now !== shown) this.draw();
       else this.mark();
       shown = now;
@@ -100,7 +101,7 @@ export class Figure {
   room() {
     const { store, words } = this;
     const { state } = store;
-    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "positions", "reach", "head"].map((name) => state.arrays[name] ?? {})));
+    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "residual_attention", "residual_mlp", "positions", "reach", "head"].map((name) => state.arrays[name] ?? {}), cut(state.arrays.written, state.selection.query)));
     const { stage } = store;
     const pen = /** @type {CanvasRenderingContext2D} */ (this.base.getContext("2d"));
     const font = 12.5 * state.textSize;
@@ -161,6 +162,7 @@ export class Figure {
     const { block } = store;
     if (axis === "position" || axis === "other") return this.places();
     if (axis === "key") return store.tokens(block.keyStream).map((token) => token.text);
+    if (axis === "head") return Array.from({ length: block.heads }, (_, head) => this.words.ui("head_n", { head }));
     if (axis === "expert") return Array.from({ length: store.length("expert") }, (_, i) => String(i));
     if (axis !== "query") return [];
     const attends = ["product", "flow"].includes(store.stage.layout); // before that a row predicts nothing yet
@@ -231,6 +233,7 @@ export class Figure {
     }
     if (scene.guides) guides(pen, scene, at, palette);
     if (scene.area && store.stage.layout === "rotation") drawRotation(pen, scene.area, store, this.words);
+    else if (scene.area && store.stage.layout === "written") drawLengths(pen, scene, store, this.words);
     else if (scene.area) drawAside(pen, scene.area, store, this.words, scene.plates[0]);
     for (const label of scene.labels) {
       if (label.axis === "key" && !store.block.heads) continue; // a recurrent network has no key
@@ -300,6 +303,7 @@ export class Figure {
   name(axis, index) {
     if (axis === "position" || axis === "other") return this.words.ui("position_n", { index });
     if (axis === "query" || axis === "key") return `“${this.store.tokens(this.store.block[`${axis}Stream`])[index]?.text}”`;
+    if (axis === "head") return this.words.ui("head_n", { head: index });
     const channel = axis === "d_hidden" ? this.store.state.arrays.mlp.units.data[index] : index;
     return axis === "one" ? "" : this.words.ui({ expert: "expert_n", unit: "unit_n" }[axis] ?? "dimension", { index: channel });
   }

@@ -16,6 +16,8 @@
  *            measure: (text: string, font: number) => number, limit: (array: string, role: string) => number}} Room
  */
 
+import { writtenScene } from "./written.js";
+
 const GAP = 20;
 
 /** The smallest cell: of a page of text only a few pixels, so that it can be seen whole. @param {number} count */
@@ -25,7 +27,7 @@ const smallest = (count) => (count > 220 ? 1.5 : count > 90 ? 2.5 : count > 48 ?
 export function build(room) {
   /** @type {Scene} */
   const scene = { width: room.width, height: 0, plates: [], labels: [], captions: [], bars: [], guides: false };
-  ({ stack, fan, product, flow, rotation, router, beside: besides }[/** @type {"stack"} */ (room.stage.layout)])(room, scene);
+  ({ stack, fan, product, flow, rotation, router, beside: besides, written: heads }[/** @type {"stack"} */ (room.stage.layout)])(room, scene);
   scene.width = Math.max(room.width, ...scene.plates.map((plate) => plate.x + plate.cols * plate.cw + 8));
   return scene;
 }
@@ -249,6 +251,9 @@ function besides(room, scene) {
     : { x: right, y: placed.y, width: Math.min(side, room.width - right - 8), height: isGrid ? Math.max(Math.min(height, 360), room.font * 10) : height };
   scene.height = Math.max(bottom, scene.area.y + scene.area.height + room.font * 4);
 }
+
+/** @param {Room} room @param {Scene} scene */
+const heads = (room, scene) => writtenScene(room, scene, { place, foot, beside, rowLabels });
 
 /** Tokens × experts: the probabilities, where they are known, and the weights of those chosen. @param {Room} room @param {Scene} scene */
 function router(room, scene) {

@@ -193,6 +193,7 @@ export class StageStrip {
     const plates = stage.id === "qkv" ? stage.plates.slice(2) : stage.id === "rotation" ? [stage.plates[0], stage.plates[1]] : stage.plates.slice(-1);
     if (stage.id === "shared") return this.comb(pen, size);
     const found = plates.map((/** @type {any} */ plate) => (arrays[plate.bundle] ?? arrays.head)?.[plate.array] ?? arrays.stream?.[plate.array]);
+    if (/written|residual/.test(stage.id) && !found.some(Boolean)) return this.plus(pen, size, stage.id === "written");
     if (/norm|mlp/.test(stage.id) && !found.some(Boolean)) return this.sketch(pen, size, stage.id === "mlp");
     plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
       const tensor = found[i];
@@ -236,6 +237,25 @@ export class StageStrip {
     pen.stroke();
   }
 
+  /** What is not fetched yet: several lines into one, or a line to which something is added. @param {CanvasRenderingContext2D} pen @param {number} size @param {boolean} many */
+  plus(pen, size, many) {
+    const { palette } = this.store.state.colors;
+    const middle = size / 2;
+    pen.lineWidth = 1.5;
+    pen.strokeStyle = palette.value;
+    for (const y of many ? [5, 13, 21, 29] : [size - 5]) line(pen, [[3, y], [middle, middle]]);
+    pen.strokeStyle = palette.ink;
+    line(pen, [[many ? middle : 3, middle], [size - 3, middle]]);
+    if (many) return;
+    pen.beginPath();
+    pen.arc(middle, middle, 6, 0, 7);
+    pen.fillStyle = palette.panel;
+    pen.fill();
+    pen.stroke();
+    line(pen, [[middle - 3, middle], [middle + 3, middle]]);
+    line(pen, [[middle, middle - 3], [middle, middle + 3]]);
+  }
+
   /** Lines of text, or bars from long to short. @param {CanvasRenderingContext2D} pen @param {number} size @param {boolean} bars */
   letters(pen, size, bars) {
     const { palette } = this.store.state.colors;
@@ -256,6 +276,13 @@ export class StageStrip {
       if (on) reveal(button);
     }
   }
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {number[][]} points */
+function line(pen, points) {
+  pen.beginPath();
+  for (const [x, y] of points) pen.lineTo(x, y);
+  pen.stroke();
 }
 
 /** Every token with its place, text and id. @param {Store} store @param {Words} words */

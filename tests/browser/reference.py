@@ -23,7 +23,8 @@ NUMBER = re.compile(r"[−-]?\d+(?:\.\d+)?(?:e[−+-]\d+)?")
 _QKV = ("line_query", "line_key", "line_value")
 _TURNED = ("line_turn", "line_turn_products")
 _ADDED = ("line_embedding_short", "line_place", "line_input")
-_NORM = ("line_norm_mean", "line_norm_plain", "line_norm_scaled")
+_NORM = ("line_norm_mean", "line_norm_plain", "line_norm_scaled", "line_batch")
+_SUM = ("line_sum", "line_lengths", "line_cosine")
 _OUTPUT = ("line_logit", "line_output_exp", "line_output_sum", "line_output")
 LINES = {
     **dict.fromkeys(("tokens", "tokens_pieces", "tokens_numbered"), ("line_token",)),
@@ -35,6 +36,10 @@ LINES = {
     **dict.fromkeys(("position_learned", "position_fixed"), _ADDED),
     "position_norm": ("line_embedding_short", "line_place", "line_segment", "line_normed"),
     **dict.fromkeys(("qkv", "qkv_shared"), _QKV),
+    "qkv_cross": (*_QKV, "line_memory"),
+    "written": ("line_head_written", "line_written_sum", "line_written_lengths"),
+    **dict.fromkeys(("residual", "residual_pre"), tuple(f"{line}_attention" for line in _SUM)),
+    **dict.fromkeys(("residual_mlp", "residual_mlp_pre"), tuple(f"{line}_mlp" for line in _SUM)),
     "position_segment": ("line_embedding_short", "line_place", "line_sentence", "line_normed"),
     "qkv_several": ("line_made_query", "line_made_key", "line_made_value"),
     "rotation": ("line_turn_angle", *_TURNED),
@@ -49,11 +54,11 @@ LINES = {
     **dict.fromkeys(("output_label", "output_class"), _OUTPUT),
     "norm_layer": _NORM,
     "add_norm": ("line_added", *_NORM),
-    "norm_rms": ("line_rms", "line_rms_plain", "line_rms_scaled"),
-    "mlp": ("line_up", "line_relu", "line_down"),
-    "mlp_gelu": ("line_up", "line_gelu", "line_down"),
-    "mlp_swiglu": ("line_gate", "line_gated", "line_down"),
-    "mlp_geglu": ("line_gate_gelu", "line_gated", "line_down"),
+    "norm_rms": ("line_rms", "line_rms_plain", "line_rms_scaled", "line_batch"),
+    "mlp": ("line_up", "line_relu", "line_down", "line_zero"),
+    "mlp_gelu": ("line_up", "line_gelu", "line_down", "line_near_zero"),
+    "mlp_swiglu": ("line_gate", "line_gated", "line_down", "line_near_zero"),
+    "mlp_geglu": ("line_gate_gelu", "line_gated", "line_down", "line_near_zero"),
     "gates": ("line_gate_reset", "line_gate_update", "line_candidate"),
     "state": ("line_state_new", "line_state_kept", "line_state"),
     "bottleneck": ("line_bottleneck",),

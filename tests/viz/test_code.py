@@ -31,8 +31,11 @@ BUILTIN_WALK = (
     "mask",
     "softmax",
     "context",
+    "written",
+    "residual",
     "add_norm",
     "mlp",
+    "residual_mlp",
     "output",
 )
 
@@ -68,6 +71,9 @@ MODEL_OF = {
     **dict.fromkeys(("norm_layer", "mlp_gelu"), "gpt2"),
     **dict.fromkeys(("norm_rms", "mlp_swiglu"), "llama"),
     "mlp_geglu": "gemma",
+    "qkv_cross": "t5",
+    **dict.fromkeys(("written", "residual_pre", "residual_mlp_pre"), "gpt2"),
+    **dict.fromkeys(("residual", "residual_mlp"), "bert"),
     "output_next": "gpt2",
     "output_target": "t5",
     "output_masked": "bert",
@@ -129,7 +135,10 @@ WALKS = [
     for stage in BUILTIN_WALK
     for block in BLOCKS
     if (stage != "output" or block.startswith("decoder"))
-    and (stage != "mlp" or block.endswith("cross" if block.startswith("decoder") else "self"))
+    and (
+        stage not in {"mlp", "residual_mlp"}
+        or block.endswith("cross" if block.startswith("decoder") else "self")
+    )
 ]
 """Only the decoder's rows end in words, and a feed-forward network follows the last attention of its layer."""
 
@@ -137,8 +146,9 @@ WALKS = [
 @pytest.mark.parametrize(("stage", "block"), WALKS)
 def test_the_code_of_a_stage_gives_its_number(trace, request_made, stage, block):
     at = some(trace, trace.block(block), stage, random.Random(f"{stage} {block}"))
-    assert stages_of(trace, trace.block(block))[stage] == stage
-    check(stage, filled(trace, typed(request_made), at))
+    text = "qkv_cross" if stage == "qkv" and block.endswith("cross") else stage
+    assert stages_of(trace, trace.block(block))[stage] == text
+    check(text, filled(trace, typed(request_made), at))
 
 
 @pytest.mark.parametrize("stage", ["mask", "softmax", "context"])

@@ -57,7 +57,7 @@ def test_a_stream_bundle_is_what_enters_the_first_layer(trace):
 def test_a_projection_bundle_makes_the_queries_keys_and_values_of_its_head(trace):
     for block, index in places(trace):
         bundle, head = load(payload.projection(trace, block, index)), trace.head(block, index)
-        assert bundle.keys() == {*INPUTS, *PROJECTION}
+        assert bundle.keys() == {*INPUTS, *PROJECTION} | ({"memory"} if block.endswith("cross") else set())
         for site in INPUTS:
             np.testing.assert_array_equal(bundle[site], trace.array(site, block))
         for site in PROJECTION:
@@ -120,6 +120,9 @@ def test_every_stage_that_a_block_has_finds_its_plates(modern):
             "mask": load(payload.mask(modern, block.name, 0)),
             "norm": load(payload.norm(modern, block.name)),
             "mlp": load(payload.mlp(modern, block.name)),
+            "written": load(payload.written(modern, block.name, 0)),
+            "residual_attention": load(payload.residual_attention(modern, block.name)),
+            "residual_mlp": load(payload.residual_mlp(modern, block.name)),
         }
         has = stages_of(modern, block)
         bundles["router"] = load(payload.router(modern, block.name)) if "router" in has else {}

@@ -52,6 +52,7 @@ VARIANTS = {
     *("output_next", "output_target", "output_masked", "output_label", "output_class", "next_sentence"),
     *("encoding", "encoding_table", "likeness", "likeness_cosine", "step", "turning", "reach", "reach_alibi"),
     *("shuffle", "shuffle_causal"),
+    *("written", "residual", "residual_pre", "residual_mlp", "residual_mlp_pre", "qkv_cross"),
     *("norm_layer", "norm_rms", "mlp_gelu", "mlp_swiglu", "mlp_geglu"),
     *(f"mask_{kind}" for kind in MASK_KINDS),
 }

@@ -14,8 +14,9 @@ from viz.texts import load_texts
 from viz.walk import stages_of
 
 ATTENTION = ("tokens", "embedding", "position", "qkv", "scores", "scale", "mask", "softmax", "context")
-BUILTIN = (*ATTENTION, "add_norm", "mlp", "output")
-"""The stages of the built-in translator; only its decoder has outputs, and the last attention of a layer an `mlp`."""
+BUILTIN = (*ATTENTION, "written", "residual", "add_norm", "mlp", "residual_mlp", "output")
+"""The stages of the built-in translator; only its decoder has outputs, and the last attention of a layer an `mlp`
+and what that adds."""
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +26,20 @@ def bundles(trace):
     head = load(payload.head(trace, block, 2))
     for name, other in STANDS_FOR.items():
         head.setdefault(name, head[other])
+    parts = load(payload.written(trace, block, 0))
     return {
         "head": head,
         "stream": load(payload.stream(trace, "decoder")),
         "projection": load(payload.projection(trace, block, 2)),
         "norm": load(payload.norm(trace, block)),
         "mlp": load(payload.mlp(trace, block)),
+        "written": {
+            "contributions": parts["contributions"][1],
+            "output_bias": parts["output_bias"],
+            "written_sum": parts["written_sum"][1:2],
+        },
+        "residual_attention": load(payload.residual_attention(trace, block)),
+        "residual_mlp": load(payload.residual_mlp(trace, block)),
     }
 
 
@@ -46,7 +55,9 @@ def arrays(bundles):
 
 def test_the_built_in_model_has_its_stages_in_their_order(trace):
     for block in trace.blocks:
-        lacks = {"mlp"} if block.name.startswith("decoder") and block.kind == "self" else set()
+        lacks = (
+            {"mlp", "residual_mlp"} if block.name.startswith("decoder") and block.kind == "self" else set()
+        )
         lacks |= set() if block.query_stream == "decoder" else {"output"}
         assert tuple(stages_of(trace, block)) == tuple(stage for stage in BUILTIN if stage not in lacks)
     assert [stage for stage in STAGE_IDS if stage in BUILTIN] == list(BUILTIN)
@@ -61,6 +72,8 @@ def test_every_plate_shows_an_array_of_its_bundle_along_its_axes(trace, bundles)
     lengths = {
         "query": len(tokens["decoder"]),
         "key": len(tokens["encoder"]),
+        "head": trace.model.heads,
+        "one": 1,
         "d_head": trace.model.d_head,
         "d_value": trace.model.d_head,
         "d_model": trace.model.d_model,
@@ -106,6 +119,9 @@ def test_each_stage_computes_its_last_plate_from_the_others(arrays, trace):
         "mask": np.where(arrays["mask"], arrays["unmasked"], -np.inf),
         "softmax": softmax(arrays["masked_scores"]),
         "context": arrays["weights"] @ arrays["value"],
+        "written": arrays["contributions"].sum(axis=0, keepdims=True) + arrays["output_bias"],
+        "residual": arrays["before_attention"] + arrays["added_attention"],
+        "residual_mlp": arrays["before_mlp"] + arrays["added_mlp"],
     }
     for stage in STAGES:
         if stage.id in expected:

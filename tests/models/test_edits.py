@@ -200,7 +200,10 @@ def test_an_edit_that_is_not_built_is_refused(target):
         UnsupportedEdit, match=r"cannot apply Freeze.*BlockCell, OpenMask, ForceRow, ScaleHead, PositionsOff"
     ) as refused:
         run(Freeze(), target=target)
-    assert refused.value.facts == {"got": repr(Freeze()), "known": "BlockCell, OpenMask, ForceRow, ScaleHead, PositionsOff"}
+    assert refused.value.facts == {
+        "got": repr(Freeze()),
+        "known": "BlockCell, OpenMask, ForceRow, ScaleHead, PositionsOff",
+    }
 
 
 @pytest.mark.parametrize("target", [READ, None])

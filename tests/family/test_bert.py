@@ -188,14 +188,14 @@ def test_it_loads_in_a_second_as_any_model_of_transformers():
 
 def test_of_a_word_with_two_senses_is_asked_what_the_other_language_says(tiny):
     chance, asked = random.Random(SEED), Counter()
-    for told in (one for one in some(400) if one.sense and one.follows):
-        row, labels = masked(guessed(told, chance), tiny.ids, chance)
-        place = 1 + told.sense.place
-        if labels[place] == tiny.ids[told.sense.meaning]:
-            asked[told.sense.name] += row[place] == tiny.ids[told.first[told.sense.place]]
+    told = [(one, one.sense) for one in some(400) if one.sense and one.follows]
+    for one, sense in told:
+        row, labels = masked(guessed(one, chance), tiny.ids, chance)
+        if labels[1 + sense.place] == tiny.ids[sense.meaning]:
+            asked[sense.name] += row[1 + sense.place] == tiny.ids[one.first[sense.place]]
     meanings = {"bank.money": "银行", "bank.river": "河岸", "苹果.company": "Apple", "苹果.fruit": "apple"}
     assert all(asked[name] for name in meanings), asked
-    assert {one.sense.name: one.sense.meaning for one in some(400) if one.sense} == meanings
+    assert {sense.name: sense.meaning for _, sense in told} == meanings
 
 
 def test_its_tokenizer_knows_every_word_and_says_where_the_second_sentence_is(examiner):

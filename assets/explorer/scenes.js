@@ -82,7 +82,7 @@ function above(room, axis, cw) {
   const slanted = width + 6 > cw;
   const names = room.names(axis);
   const reach = names.map((name, i) => Math.min(room.measure(name, room.font), 104) * 0.71 - (names.length - i - 0.5) * cw);
-  return { height: slanted ? width * 0.78 + room.font * 1.3 : room.font * 1.9, slanted, spill: slanted ? Math.max(4, ...reach) : 4, width };
+  return { height: slanted ? width * 0.78 + room.font * 1.3 : room.font * 2.4, slanted, spill: slanted ? Math.max(4, ...reach) : 4, width };
 }
 
 /** Every how many-th label is drawn beside cells of a size, so that none touches the next. @param {number} size */

@@ -116,7 +116,8 @@ def test_on_a_grid_of_patches_there_is_no_angle_per_position():
 def test_a_channel_that_is_not_turned_gives_way_to_one_that_is():
     trace = tiny.trace_of("llama")
     block = trace.blocks[0].name
-    partial = replace(trace, arrays={**trace.arrays, (Site.PAIR, block): np.array([[2, 3]])})
+    one = {(Site.PAIR, block): np.array([[2, 3]]), (Site.ANGLE, block): trace.array(Site.ANGLE, block)[:, :1]}
+    partial = replace(trace, arrays={**trace.arrays, **one})
     said = facts(partial, Selection(block, 0, query=3, channel=7, stage="rotation"))
     assert (said["channel"], said["pair"], said["first_channel"]) == (2, 0, 2)
     assert said["query_value"] == trace.head(block, 0).query[3, 2]

@@ -106,7 +106,7 @@ export function nearest(asked, run, config, fallback) {
 }
 
 /**
- * A stage that a block has in a tab: the one wanted, the last one before it, or the first there is.
+ * A stage that a block has in a tab: the one wanted, in the walk the last one before it, or the first there is.
  * @param {string} wanted @param {any} block @param {any} config
  * @param {{tab: string, wrong?: string[]}} where the tab, and where an unknown stage is noted
  */
@@ -115,5 +115,6 @@ export function stageOf(wanted, block, config, { tab, wrong = [] }) {
   const ids = config.stages.map((/** @type {any} */ stage) => stage.id);
   const at = ids.indexOf(wanted);
   if (at < 0) wrong.push("stage");
-  return ids.slice(0, at + 1).reverse().find((/** @type {string} */ id) => id in there) ?? Object.keys(there)[0];
+  const before = tab === "walk" ? ids.slice(0, at + 1).reverse() : [wanted];
+  return before.find((/** @type {string} */ id) => id in there) ?? Object.keys(there)[0];
 }

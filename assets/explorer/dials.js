@@ -19,6 +19,8 @@ export class Dials {
     this.store = store;
     this.words = words;
     this.slider = /** @type {HTMLInputElement} */ (h("input", { type: "range", min: 0, max: SHIFTS, step: 1, dataset: { id: "shift" }, on: { input: () => store.select({ shift: Number(this.slider.value) }) } }));
+    /** The pair beside the usual ones that was chosen last, by stage: it stays when another is chosen. @type {Record<string, number>} */
+    this.besides = {};
     this.said = h("p", { class: "dials-said" });
     this.grid = h("div", { class: "dials", role: "group" });
     this.name = h("span", {});
@@ -89,7 +91,8 @@ export class Dials {
   /** Which pairs are shown. @param {number} count */
   pairs(count) {
     const some = new Set(Array.from({ length: Math.min(count, SHOWN) }, (_, i) => Math.round((i * (count - 1)) / Math.max(1, Math.min(count, SHOWN) - 1))));
-    return [...some.add(this.chosen())].filter((pair) => pair < count).sort((a, b) => a - b);
+    if (!some.has(this.chosen())) this.besides[this.store.stage.id] = this.chosen();
+    return [...some.add(this.besides[this.store.stage.id] ?? 0)].filter((pair) => pair < count).sort((a, b) => a - b);
   }
 
   /** The row of the chosen position, cosine across and sine up, and the row some steps on. @param {import("./store.js").Tensor} encoding */

@@ -100,6 +100,8 @@ def test_the_slider_moves_on_and_its_place_is_in_the_address(
 
 
 def test_a_recurrent_network_needs_none_and_says_why(open_page: Open):
-    at = {"model": "builtin/seq2seq", "text": "the weather is nice today", "tab": "positions", "lang": "zh"}
-    microscope = open_page(urlencode(at))
+    microscope = open_page(
+        urlencode({"model": "builtin/seq2seq", "text": "the weather is nice today", "lang": "zh"})
+    )
+    microscope[".tab[data-tab=positions]"].click()
     assert microscope.text(".nothing") == microscope.texts["ui"]["positions_none_recurrent"]["zh"]

@@ -75,7 +75,7 @@ class Preset:
 
     Its row is named by the token it reads (`query`) or by the one it predicts (`predicts`), its column by `key`; of
     equal tokens `query_nth` and `key_nth` count, from 1. `image` is one of those in the box, `reading` a way of reading
-    the text.
+    the text, `expert` the column of a router.
     """
 
     id: str
@@ -94,6 +94,7 @@ class Preset:
     key: str = ""
     query_nth: int = 1
     key_nth: int = 1
+    expert: int = 0
 
 
 @dataclass(frozen=True)

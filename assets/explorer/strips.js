@@ -194,6 +194,7 @@ export class StageStrip {
     if (stage.id === "shared") return this.comb(pen, size);
     const found = plates.map((/** @type {any} */ plate) => (arrays[plate.bundle] ?? arrays.head)?.[plate.array] ?? arrays.stream?.[plate.array]);
     if (/written|residual/.test(stage.id) && !found.some(Boolean)) return this.plus(pen, size, stage.id === "written");
+    if (stage.id === "router" && !found.some(Boolean)) return this.chosen(pen, size);
     if (/norm|mlp/.test(stage.id) && !found.some(Boolean)) return this.sketch(pen, size, stage.id === "mlp");
     plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
       const tensor = found[i];
@@ -223,6 +224,17 @@ export class StageStrip {
       pen.stroke();
       pen.fillStyle = palette.key;
       pen.fillRect(size - 12, i < 2 ? 6 : 21, 9, 8);
+    }
+  }
+
+  /** Rows of which each fills another column. @param {CanvasRenderingContext2D} pen @param {number} size */
+  chosen(pen, size) {
+    const { palette } = this.store.state.colors;
+    const cell = (size - 4) / 4;
+    for (let i = 0; i < 16; i++) {
+      const [row, column] = [Math.floor(i / 4), i % 4];
+      pen.fillStyle = column === [1, 3, 0, 2][row] ? palette.weight : palette.line;
+      pen.fillRect(2 + column * cell, 2 + row * cell, cell - 1.5, cell - 1.5);
     }
   }
 

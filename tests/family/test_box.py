@@ -8,7 +8,6 @@ from models.catalog import BUILTIN, CHECKPOINTS
 from models.family.course import Figure
 from models.family.courses import COURSES
 from models.held_out import held_out
-from tests.family.box import SHORT
 
 LARGEST = 25e6
 """Bytes of all checkpoints together."""
@@ -30,7 +29,7 @@ def test_every_model_has_a_course_and_a_card_with_its_figures(name):
 
 
 @pytest.mark.parametrize("name", BUILTIN)
-def test_the_published_figures_are_what_is_asked_but_for_those_that_are_listed(name):
+def test_the_published_figures_are_what_is_asked(name):
     course = COURSES[name.removeprefix("builtin/")]()
     said = {each.name: Figure(each.value, each.n) for each in held_out(CHECKPOINTS / name)}
-    assert {line.partition(":")[0] for line in course.missed(said)} == SHORT.get(name, set())
+    assert not course.missed(said)

@@ -25,8 +25,7 @@ LARGEST = 2.9e6
 TEXT = "the animal didn't cross the street because it was too tired. <to-fr>"
 BELOW_HERE = {"builtin/moe": {"exact.copula"}, "builtin/moe-sparse": {"exact.copula"}}
 """What is below its bar on these few texts: 56 of 59 and 54 of 59. Nothing else may be."""
-NAMES = [name for name in ("moe", "moe-sparse") if f"builtin/{name}" in BUILTIN]
-SPARSE = [name for name in NAMES if name.endswith("sparse")]
+NAMES = ("moe", "moe-sparse")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +35,7 @@ def texts():
 
 @pytest.fixture(scope="module", params=NAMES)
 def course(request):
-    course = COURSES[request.param]()
-    return course
+    return COURSES[request.param]()
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +43,9 @@ def trace(course):
     return load(course.name).record(TEXT)
 
 
-@pytest.fixture(scope="module", params=SPARSE)
-def sparse_trace(request):
-    return load(f"builtin/{request.param}").record(TEXT)
+@pytest.fixture(scope="module")
+def sparse_trace():
+    return load("builtin/moe-sparse").record(TEXT)
 
 
 def of(course):

@@ -74,6 +74,8 @@ def test_what_an_example_points_at_is_there(preset):
     keys = [token["text"] for token in run["tokens"][block["keyStream"]]]
     assert preset.key or not block["heads"]
     assert not preset.key or keys.count(preset.key) >= preset.key_nth >= 1
+    assert 0 <= preset.expert < max(1, run["model"]["experts"])
+    assert not preset.expert or preset.stage == "router"
 
 
 @pytest.mark.parametrize("name", BUILTIN)

@@ -227,11 +227,10 @@ async def image(request: HTTPRequest) -> dict:
     return {"image": await run_in_threadpool(PICTURES.add, content)}
 
 
-@functools.cache
-def _config() -> bytes:
-    """What the browser needs once, compressed. Of the models in the box it loads only that of the first view."""
+def _config() -> dict[str, Any]:
+    """What the browser needs once. Of the models in the box it loads only that of the first view."""
     said = {
-        "texts": texts.load_texts().as_json(),
+        "texts": texts.load_texts().as_json(stages.STAGE_IDS),
         "stages": stages.as_json(),
         "standsFor": stages.STANDS_FOR,
         "colours": scales.as_json(),
@@ -242,13 +241,20 @@ def _config() -> bytes:
         "limits": {"tokens": TOKEN_LIMIT, "characters": CHARACTER_LIMIT},
         "space": os.environ.get("SPACE_ID", ""),
     }
+    return said
+
+
+@functools.cache
+def _packed(part: str) -> bytes:
+    said = {"config": _config, "variants": lambda: texts.load_texts().stages_without(stages.STAGE_IDS)}[part]()
     return gzip.compress(json.dumps(said, ensure_ascii=False).encode(), 6)
 
 
 @answer
-async def config(request: HTTPRequest) -> Response:  # noqa: ARG001
-    """The page's configuration."""
-    return Response(_config(), media_type="application/json", headers=_FRESH | {"content-encoding": "gzip"})
+async def config(request: HTTPRequest) -> Response:
+    """The page's configuration, or the texts of the stages that it leaves out."""
+    content = _packed(request.url.path.rpartition("/")[2])
+    return Response(content, media_type="application/json", headers=_FRESH | {"content-encoding": "gzip"})
 
 
 @asked
@@ -268,6 +274,7 @@ async def figures(request: HTTPRequest) -> dict:
 ROUTES = [
     Mount(f"/{BASE}/assets", app=StaticFiles(directory=ASSETS)),
     Route(f"/{BASE}/config", config),
+    Route(f"/{BASE}/variants", config),
     Route(f"/{BASE}/vocabulary", vocabulary),
     Route(f"/{BASE}/figures", figures),
     Route(f"/{BASE}/run", run, methods=["POST"]),
@@ -309,7 +316,7 @@ def launch(host: str | None = None, port: int | None = None, *, block: bool = Tr
     torch.set_num_threads(1)  # runs are small, and several go at once
     if host in LOCAL and "SPACE_ID" not in os.environ:
         os.environ.setdefault("ATTENTION_MICROSCOPE_FOLDERS", "1")
-    _config()
+    _packed("config")
     ahead.begin()
     build().launch(
         server_name=host,

@@ -205,6 +205,12 @@ def test_the_configuration_is_compressed_json_of_all_that_the_page_needs(client)
     assert len(raw) < 100_000
 
 
+def test_the_texts_of_other_models_stages_come_by_themselves_and_nothing_comes_twice(client):
+    first, later = client.get("config").json()["texts"]["stages"], client.get("variants").json()
+    assert not first.keys() & later.keys()
+    assert first | later == load_texts().as_json(load_texts().stages)["stages"]
+
+
 def test_the_vocabulary_of_a_model_is_its_words_by_language(client):
     said = client.get("vocabulary", params={"model": "builtin/translator"}).json()
     assert {language: "cat" in words for language, words in said.items()} == {
@@ -239,7 +245,7 @@ def test_the_configuration_loads_only_the_model_of_the_first_view(monkeypatch):
     loaded = []
     real = models.load
     monkeypatch.setattr(app.models, "load", lambda name: loaded.append(name) or real(name))
-    said = json.loads(gzip.decompress(app._config.__wrapped__()))
+    said = json.loads(json.dumps(app._config()))
     assert loaded == [models.BUILTIN[0]]
     assert said["builtin"] == list(models.BUILTIN)
     assert [card["name"] for card in said["models"]] == loaded

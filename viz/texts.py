@@ -22,7 +22,7 @@ import functools
 import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -128,9 +128,13 @@ class Texts:
     glossary: tuple[Term, ...]
     ui: Mapping[str, Sentence]
 
-    def as_json(self) -> dict[str, Any]:
-        """All of it in plain dicts and lists, as the browser reads it."""
-        return asdict(self)
+    def as_json(self, stages: Container[str]) -> dict[str, Any]:
+        """All of it in plain dicts and lists, as the browser reads it; of the stages, these."""
+        return asdict(self) | {"stages": {id: asdict(each) for id, each in self.stages.items() if id in stages}}
+
+    def stages_without(self, ids: Container[str]) -> dict[str, Any]:
+        """The stages that are not among these, in the same form."""
+        return {id: asdict(each) for id, each in self.stages.items() if id not in ids}
 
     def tables(self) -> Iterator[tuple[str, Any]]:
         """Each table with its place, such as `errors.empty_text`."""

@@ -28,6 +28,11 @@ export class Data {
     return (await this.ask("config")).json();
   }
 
+  /** The texts of the stages that other models do in another way. */
+  async variants() {
+    return (await this.ask("variants")).json();
+  }
+
   /** The words a model knows. @param {string} model */
   async vocabulary(model) {
     return (await this.ask(`vocabulary?model=${encodeURIComponent(model)}`)).json();

@@ -201,9 +201,9 @@ export class Generate {
     const moved = (/** @type {number} */ to) => () => { this.pause(); this.goto(to); };
     const focused = /** @type {HTMLElement | null} */ (this.player.querySelector(":focus"))?.dataset.id;
     this.player.replaceChildren(
-      button("first", "⏮", step === 0, moved(0)), button("back", "◀", step === 0, moved(step - 1)),
-      button(this.timer ? "pause" : "play", this.timer ? "⏸" : "▶", last === 0, () => this.play()),
-      button("next", "▶❙", step === last, moved(step + 1)), button("last", "⏭", step === last, moved(last)),
+      button("first", "|◂", step === 0, moved(0)), button("back", "◂", step === 0, moved(step - 1)),
+      button(this.timer ? "pause" : "play", this.timer ? "❙❙" : "▶", last === 0, () => this.play()),
+      button("next", "▸", step === last, moved(step + 1)), button("last", "▸|", step === last, moved(last)),
       h("strong", {}, words.ui("generate_step", { step: step + 1, steps: last + 1 })),
       h("span", { class: "hint" }, words.ui(step ? "generate_decode" : said.steps[0].computed > 1 ? "generate_prefill" : "generate_prefill_one", this.facts())));
     if (focused) /** @type {HTMLElement | null} */ (this.player.querySelector(`[data-id="${focused}"]`) ?? this.player.querySelector("[data-id=play], [data-id=pause]"))?.focus();

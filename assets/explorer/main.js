@@ -210,14 +210,28 @@ class Page {
       const found = this.resolve(asked, manifest);
       const { selection, wrong: moved } = nearest(found, manifest, this.store.state.config, this.store.state.selection);
       const picture = manifest.image ? this.data.bundle(manifest.key, "picture") : null;
-      const [arrays, thumbnails, seen] = await Promise.all([this.arrays(manifest, selection), this.data.bundle(manifest.key, "thumbnails"), picture]);
+      const told = this.tells(manifest, selection) ? null : this.learn();
+      const [arrays, thumbnails, seen] = await Promise.all([this.arrays(manifest, selection), this.data.bundle(manifest.key, "thumbnails"), picture, told]);
       if (turn !== this.turn) return;
       const fresh = manifest.model.name !== this.store.state.run?.model.name && !asked.preset && asked.key === undefined;
       if (fresh) Object.assign(selection, telling(manifest, arrays.head, selection, asked.query === undefined ? undefined : selection.query));
       this.store.set({ notices: this.notes(manifest, [...wrong, ...moved]), hover: null, pinned: false, preset: asked.preset?.id ?? this.presetOf(request) });
       this.store.set({ run: manifest, request, selection, arrays, thumbnails, picture: seen, models: this.known(manifest.model) });
+      this.learn().catch(() => {}); // asked for again where it is needed
     });
     if (turn === this.turn) this.store.set({ busy: false });
+  }
+
+  /** Whether the texts are here that tell the stages of the selection's block. @param {any} run @param {any} selection */
+  tells(run, { block }) {
+    return this.words.tells(run.blocks.find((/** @type {any} */ each) => each.name === block));
+  }
+
+  /** Fetch the texts of the stages that other models do in another way, once: the first view seldom needs them. */
+  learn() {
+    const learnt = this.learning ?? this.data.variants().then((told) => void Object.assign(this.words.texts.stages, told));
+    learnt.catch(() => (this.learning = null));
+    return (this.learning = learnt);
   }
 
   /** The cards that are known, with that of a model in the box once it has run. @param {any} card */
@@ -301,6 +315,7 @@ class Page {
     const { block, stage, tab } = selection;
     const entry = run.blocks.find((/** @type {any} */ each) => each.name === block);
     if (!(stage in stagesIn(entry, tab))) return this.store.select({ stage: stageOf(stage, entry, this.store.state.config, { tab }) });
+    if (!this.words.tells(entry)) return this.tried(() => this.learn().then(() => this.store.set({ selection: { ...this.store.state.selection }, arrays: { ...this.store.state.arrays } })));
     const needed = this.place(run, selection);
     if (arrays.of === needed && Object.keys(this.paths(run, selection)).every((name) => name in arrays)) return;
     if (arrays.of && arrays.of !== needed) Object.assign(this.store.state, { arrays: {} });

@@ -142,7 +142,7 @@ export class ModelMap {
     }
     const reached = lit?.tagName === "BUTTON" ? lit : /** @type {HTMLElement | null} */ (this.element.querySelector("button.map-place"));
     if (reached) reached.tabIndex = 0;
-    if (this.here) this.here.textContent = `${this.words.block(this.store.state.selection.block)} · ${this.words.of("stages", this.store.told(this.store.state.selection.stage)).short}`;
+    if (this.here) this.here.textContent = `${this.words.block(this.store.state.selection.block)} · ${this.words.of("stages", this.store.told(this.store.state.selection.stage)).short ?? ""}`;
   }
 
   /** Arrow keys go from place to place: up and down a stack, across to the nearest place of another. @param {KeyboardEvent} event */

@@ -123,6 +123,11 @@ export class Words {
     return this.texts.ui[`class_${name}`]?.[this.lang] ?? name;
   }
 
+  /** Whether every stage of a block is told. @param {any} block */
+  tells(block) {
+    return [block.stages, block.positions].flatMap(Object.values).every((id) => id in this.texts.stages);
+  }
+
   /** A stage, reading, error or preset in this language. @param {string} group @param {string} id */
   of(group, id) {
     const entry = this.texts[group]?.[id] ?? {};

@@ -53,7 +53,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 @pytest.fixture(scope="session")
 def texts(server: AppServer) -> dict[str, Any]:
     """Every word of the page, as this server gives them out."""
-    return server.ask("config")["texts"]
+    said = server.ask("config")["texts"]
+    return said | {"stages": said["stages"] | server.ask("variants")}
 
 
 @pytest.fixture

@@ -33,6 +33,48 @@ export function outputFacts(output, at) {
   };
 }
 
+/** The words of the logits that are shown. @param {import("./store.js").Bundle} logits @returns {string[]} */
+export const wordsOf = (logits) => (logits?.names ? JSON.parse(new TextDecoder().decode(logits.names.data)) : []);
+
+/** How a logit came to be. @param {import("./store.js").Bundle} logits @param {import("./store.js").Selection} at @param {any} run */
+export function logitFacts(logits, at, run) {
+  const names = wordsOf(logits);
+  const [place, query] = [Math.min(at.choice, names.length - 1), run.predicting ? at.query : 0];
+  const [vector, word] = [row(logits.output_vector, query), row(logits.unembedding, place)];
+  const [scale, cap, outputs] = logits.doing.data;
+  const bias = logits.unembedding_bias?.data[place] ?? 0;
+  const length = (/** @type {Float32Array} */ of) => Math.sqrt(of.reduce((total, value) => total + value * value, 0));
+  const terms = Array.from(vector, (value, i) => value * word[i]);
+  const product = terms.reduce((total, term) => total + term, 0);
+  const most = terms.reduce((best, term, i) => (Math.abs(term) > Math.abs(terms[best]) ? i : best), 0);
+  return {
+    output_row: query, word_id: logits.word_ids.data[place], word_token: names[place], output_width: vector.length, outputs,
+    logit_product: product, logit_bias: bias, logit_scale: scale, logit_cap: cap, logit_made: (product + bias) * scale,
+    logit_value: row(logits.logits, query)[place], vector_length: length(vector), word_length: length(word),
+    logit_cosine: product / (length(vector) * length(word) || 1), largest_term: terms[most], largest_place: most,
+  };
+}
+
+/** What is known of the token that really comes after a row; null where nothing does. @param {import("./store.js").Bundle} output @param {number} query */
+export function truthOf(output, query) {
+  const at = Math.max(0, Math.min(query - output.first.data[0], output.truth.shape[0] - 1));
+  const [id, logit, probability, rank, surprise] = row(output.truth, at);
+  return id < 0 ? null : { id, logit, probability, rank, surprise };
+}
+
+/** What a row picks, and how well it knew what came next. @param {import("./store.js").Bundle} output @param {import("./store.js").Selection} at @param {any} run */
+export function choiceFacts(output, at, run) {
+  if (!output.truth) return {};
+  const { names, probabilities } = outputOf(output, at.query);
+  const truth = truthOf(output, at.query) ?? { logit: -1, probability: -1, rank: -1, surprise: -1 };
+  const [loss, judged] = output.loss.data;
+  return {
+    output_row: run.predicting ? at.query : 0, picked_token: names[0], picked_probability: probabilities[0], runner_up_token: names[1], runner_up_probability: probabilities[1],
+    truth_token: truth.rank > 0 ? run.tokens[run.predicting][at.query + 1].text : "", truth_probability: truth.probability, truth_logit: truth.logit,
+    truth_rank: truth.rank, truth_surprise: truth.surprise, loss, perplexity: Math.exp(loss), rows_judged: judged,
+  };
+}
+
 /** Whether sentence B follows sentence A. @param {import("./store.js").Bundle} output */
 export function followFacts(output) {
   if (!output.next_sentence) return {};

@@ -194,6 +194,7 @@ export class StageStrip {
     if (stage.id === "shared") return this.comb(pen, size);
     const found = plates.map((/** @type {any} */ plate) => (arrays[plate.bundle] ?? arrays.head)?.[plate.array] ?? arrays.stream?.[plate.array]);
     if (/written|residual/.test(stage.id) && !found.some(Boolean)) return this.plus(pen, size, stage.id === "written");
+    if (stage.id === "logits" && !found.some(Boolean)) return this.corner(pen, size);
     if (stage.id === "router" && !found.some(Boolean)) return this.chosen(pen, size);
     if (/norm|mlp/.test(stage.id) && !found.some(Boolean)) return this.sketch(pen, size, stage.id === "mlp");
     plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
@@ -224,6 +225,15 @@ export class StageStrip {
       pen.stroke();
       pen.fillStyle = palette.key;
       pen.fillRect(size - 12, i < 2 ? 6 : 21, 9, 8);
+    }
+  }
+
+  /** What is not fetched yet: a row and a column that meet. @param {CanvasRenderingContext2D} pen @param {number} size */
+  corner(pen, size) {
+    const { palette } = this.store.state.colors;
+    for (const [x, y, width, height, fill] of [[2, size / 2 + 2, 12, 8, palette.muted], [19, 2, 8, size / 2 - 3, palette.key], [19, size / 2 + 2, 8, 8, palette.weight]]) {
+      pen.fillStyle = /** @type {string} */ (fill);
+      pen.fillRect(Number(x), Number(y), Number(width), Number(height));
     }
   }
 

@@ -24,9 +24,7 @@ from viz.written import CLOSE, is_near, spread, tolerance
 ROWS, COLUMNS = 8, 256
 """At least so many rows and columns, evenly spread, are computed again to tell whether a trace has the stage."""
 
-VECTOR, TABLE, BIAS = (
-    (site, "") for site in (Site.OUTPUT_VECTOR, Site.UNEMBEDDING, Site.UNEMBEDDING_BIAS)
-)
+VECTOR, TABLE, BIAS = ((site, "") for site in (Site.OUTPUT_VECTOR, Site.UNEMBEDDING, Site.UNEMBEDDING_BIAS))
 
 
 def told(trace: Trace) -> str:

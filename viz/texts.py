@@ -131,7 +131,9 @@ class Texts:
 
     def as_json(self, stages: Container[str]) -> dict[str, Any]:
         """All of it in plain dicts and lists, as the browser reads it; of the stages, these."""
-        return asdict(self) | {"stages": {id: asdict(each) for id, each in self.stages.items() if id in stages}}
+        return asdict(self) | {
+            "stages": {id: asdict(each) for id, each in self.stages.items() if id in stages}
+        }
 
     def stages_without(self, ids: Container[str]) -> dict[str, Any]:
         """The stages that are not among these, in the same form."""
@@ -258,7 +260,14 @@ def _strings(value: Any) -> Iterator[str]:
 def _stages(folder: Path) -> dict[str, Any]:
     """The stages of the built-in walk, their variants, those of positions and of the recurrent networks."""
     found: dict[str, Any] = {}
-    for file in ("stages.toml", "variants.toml", "positions.toml", "recurrent.toml", "written.toml", "ending.toml"):
+    for file in (
+        "stages.toml",
+        "variants.toml",
+        "positions.toml",
+        "recurrent.toml",
+        "written.toml",
+        "ending.toml",
+    ):
         tables = _toml(folder / file)
         if twice := found.keys() & tables.keys():
             raise TextsError(f"stages.{min(twice)}: there are two")

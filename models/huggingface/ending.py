@@ -3,8 +3,8 @@
     z = s (h W + b)        and where the model has a soft cap        z = c tanh(s (h W + b) ÷ c)
 
 W has one row for each word or class; in many models it is the table of embeddings once more (Press & Wolf 2017). s is 1
-in most models (Cohere, Granite and others scale), b a bias, a buffer (Marian), both or nothing; c is Gemma 2's. A model
-whose logits do not come out so has no such step.
+in most models (Cohere, Granite and others scale); b is a bias, another tensor of the model (Marian, ESM), both, or
+nothing; c is Gemma 2's. A model whose logits do not come out so has no such step.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ Found = Iterator[tuple[Site, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The module that makes the logits, the buffer that is added to what it gives, the factor and the cap; or none."""
+    """The module that makes the logits, the name of what is added to what it gives, the factor and the cap."""
 
     path: str
-    buffer: str = ""
+    added: str = ""
     scale: float = 1.0
     cap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """What is added to each logit: a bias, a buffer, or both; they stay in the model."""
+    """What is added to each logit: a bias, another tensor, or both; they stay in the model."""
 
     parts: tuple[Tensor, ...]
 
@@ -77,10 +77,16 @@ def _ending(model: nn.Module, path: str, made: Tensor, logits: Tensor, cap: floa
     scale = float((made * logits).sum() / made.square().sum())
     if equal(scale * made, logits):
         return Ending(path, scale=scale)
-    for name, buffer in model.named_buffers():
-        if buffer.numel() == made.shape[-1] and equal(made + buffer.float().cpu().reshape(-1), logits):
-            return Ending(path, buffer=name)
+    for name, tensor in _tensors(model):
+        if tensor.numel() == made.shape[-1] and equal(made + tensor.float().cpu().reshape(-1), logits):
+            return Ending(path, added=name)
     return None
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Whatever a model may add beside its modules: Marian has a buffer, ESM a parameter."""
+    yield from model.named_buffers()
+    yield from model.named_parameters()
 
 
 def arrays_of(found: Ending, model: nn.Module, passed: Mapping[str, Sequence[Passed]]) -> Found:
@@ -90,8 +96,10 @@ def arrays_of(found: Ending, model: nn.Module, passed: Mapping[str, Sequence[Pas
     if given is None:
         return
     module = model.get_submodule(found.path)
-    bias, buffer = getattr(module, "bias", None), found.buffer and model.get_buffer(found.buffer)
-    parts = tuple(part.detach() for part in (bias, buffer) if isinstance(part, Tensor))
+    others = (tensor for name, tensor in _tensors(model) if name == found.added)
+    parts = tuple(
+        part.detach() for part in (getattr(module, "bias", None), next(others, None)) if part is not None
+    )
     yield Site.OUTPUT_VECTOR, array(given[0] if given.ndim == 3 else given)
     yield Site.UNEMBEDDING, Parameter(module, "weight")
     if parts:

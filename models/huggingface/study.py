@@ -55,9 +55,7 @@ def study(
     turns = {capture.module: turn for capture in captures if (turn := turn_of(capture)) is not None}
     captures = [turns[one.module].of_capture(one) if one.module in turns else one for one in captures]
     sites = find(plan, steps, captures, windows)
-    return Study(
-        sites.wanted, entrances(model, plan, steps), sites.projections, turns, ending(model, steps)
-    )
+    return Study(sites.wanted, entrances(model, plan, steps), sites.projections, turns, ending(model, steps))
 
 
 def fill(assembly: Assembly, found: Study, watch: Watch, model: nn.Module, paths: Paths) -> None:

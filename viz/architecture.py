@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Block, Head, Site, Token, Trace
-from viz import choice, feedforward, logits, memory, norms, outputs, positions, residual, written
+from viz import choice, feedforward, memory, norms, outputs, positions, residual, written
 from viz.selection import Fact, Selection
 from viz.walk import is_line, mask_kind, predicts
 
@@ -29,7 +29,7 @@ def architecture(trace: Trace, block: Block, head: Head, at: Selection) -> Facts
         | _mask_parts(trace, at)
         | _sink(head, at)
         | _router(trace, block, at)
-        | outputs.facts(trace, block, at)
+        | outputs.facts(trace)
         | _ending(trace, block, at)
         | memory.facts(trace, block)
         | written.facts(trace, block, at)
@@ -41,10 +41,8 @@ def architecture(trace: Trace, block: Block, head: Head, at: Selection) -> Facts
 
 
 def _ending(trace: Trace, block: Block, at: Selection) -> Facts:
-    """How a logit came to be, and what its row chooses."""
-    if not outputs.has_output(trace, block):
-        return {}
-    return logits.facts(trace, at) | choice.facts(trace, predicts(trace), at)
+    """What the block's rows end in."""
+    return choice.ending(trace, predicts(trace), at) if outputs.has_output(trace, block) else {}
 
 
 def turned_pair(trace: Trace, block: str, channel: int) -> tuple[int, int] | None:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Trace
-from viz.outputs import ROWS, output
+from viz import logits
+from viz.outputs import ROWS, Output, output, row_facts
 from viz.selection import Fact, Selection
 
 TRUTH = ("id", "logit", "probability", "rank", "surprise")
@@ -52,7 +53,7 @@ def loss(trace: Trace, says: str) -> tuple[float, int]:
     """The mean surprise of the rows that have a next token, and how many they are; 0 of none."""
     surprises = truth(trace, says)[:, TRUTH.index("surprise")]
     judged = surprises[next_ids(trace, says) >= 0]
-    return (float(judged.mean(dtype=float)), len(judged)) if len(judged) else (0.0, 0)
+    return (float(judged.mean(dtype=np.float32)), len(judged)) if len(judged) else (0.0, 0)
 
 
 def arrays(trace: Trace, says: str, page: int) -> Mapping[str, NDArray]:
@@ -61,14 +62,20 @@ def arrays(trace: Trace, says: str, page: int) -> Mapping[str, NDArray]:
     return {"truth": truth(trace, says, first, first + ROWS), "loss": np.array(loss(trace, says), np.float32)}
 
 
-def facts(trace: Trace, says: str, at: Selection) -> dict[str, Fact]:
-    """What one row picks, and how well it knew what came next.
+def ending(trace: Trace, says: str, at: Selection) -> dict[str, Fact]:
+    """How a logit came to be, what its row says, and what it picks.
 
     Raises:
         KeyError, IndexError: as `viz.outputs.output`.
     """
+    said = output(trace, at.query)
+    return row_facts(said, at) | logits.facts(trace, said, at) | facts(trace, says, said, at)
+
+
+def facts(trace: Trace, says: str, said: Output, at: Selection) -> dict[str, Fact]:
+    """What one row picks of what it says, and how well it knew what came next."""
     row = at.query if trace.predicting else 0
-    said, (mean, judged) = output(trace, row), loss(trace, says)
+    mean, judged = loss(trace, says)
     known = dict(zip(TRUTH, truth(trace, says, row, row + 1)[0].tolist(), strict=True))
     id = int(known["id"])
     return {

@@ -17,12 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Array, Site, Trace
-from viz.outputs import output
+from viz.outputs import SHOWN, Output, output
 from viz.selection import Fact, Selection
 from viz.written import CLOSE, is_near, spread, tolerance
 
 ROWS, COLUMNS = 8, 256
 """At least so many rows and columns, evenly spread, are computed again to tell whether a trace has the stage."""
+
+NUMBERS = 65_536
+"""About so many numbers of the output embeddings are fetched at once."""
 
 VECTOR, TABLE, BIAS = ((site, "") for site in (Site.OUTPUT_VECTOR, Site.UNEMBEDDING, Site.UNEMBEDDING_BIAS))
 
@@ -76,34 +79,48 @@ def ceiling(trace: Trace) -> float:
     return float(trace.arrays.get((Site.LOGIT_CAP, ""), 0.0))
 
 
-def arrays(trace: Trace, row: int) -> Mapping[str, NDArray]:
-    """What the page shows: the vectors of all rows, the output embeddings of the words that are most probable in one
-    row, their logits in all rows, the biases where there are any, the `names`, and `doing`: factor, cap and
-    how many words there are.
+def page(trace: Trace) -> int:
+    """For how many rows the output embeddings of their words are fetched at once; 0 of none."""
+    if not told(trace):
+        return 0
+    rows, width = trace.arrays[VECTOR].shape
+    return max(1, NUMBERS // (SHOWN * max(rows, width)))
+
+
+def arrays(trace: Trace, number: int) -> Mapping[str, NDArray]:
+    """What the page shows of some rows, `page` of them at once: for the words that are most probable in each, their
+    output embeddings (row, word, d_model), their biases where there are any, their logits in every row of the run
+    (row, every row, word), their ids and `names`; which row is `first`; and `doing`: factor, cap, how many words
+    there are.
 
     Raises:
-        KeyError, IndexError: as `viz.outputs.output`.
+        IndexError: no such rows.
     """
-    said = output(trace, row)
-    every = np.arange(len(trace.arrays[VECTOR]))
-    names = json.dumps([one.text for one in said.tokens], ensure_ascii=False)
+    many, logits = page(trace), trace.logits
+    if not many or logits is None:
+        return {}
+    chosen = range(len(logits))[number * many : (number + 1) * many]
+    if not chosen:
+        raise IndexError(f"no row {number * many}; the run has {len(logits)} rows of logits")
+    said = [output(trace, row) for row in chosen]
+    ids, table, added = np.stack([one.ids for one in said]), np.asarray(trace.arrays[TABLE]), offset(trace)
+    names = json.dumps([[token.text for token in one.tokens] for one in said], ensure_ascii=False)
     shown = {
-        "output_vector": np.asarray(trace.arrays[VECTOR]),
-        "unembedding": np.asarray(trace.arrays[TABLE])[said.ids],
-        "logits": np.asarray(trace.logits)[np.ix_(every, said.ids)].astype(np.float32),
-        "word_ids": said.ids.astype(np.float32),
-        "doing": np.array([factor(trace), ceiling(trace), said.size], np.float32),
+        "unembedding": table[ids],
+        "logits": np.stack([np.asarray(logits, np.float32)[:, one.ids] for one in said]),
+        "word_ids": ids.astype(np.float32),
+        "doing": np.array([factor(trace), ceiling(trace), said[0].size], np.float32),
+        "first": np.array([chosen[0]], np.float32),
         "names": np.frombuffer(names.encode(), np.uint8),
     }
-    return shown | ({"unembedding_bias": offset(trace)[said.ids]} if BIAS in trace.arrays else {})
+    return shown | ({"unembedding_bias": added[ids]} if BIAS in trace.arrays else {})
 
 
-def facts(trace: Trace, at: Selection) -> dict[str, Fact]:
-    """How one logit came to be."""
+def facts(trace: Trace, said: Output, at: Selection) -> dict[str, Fact]:
+    """How one logit of what a row says came to be."""
     if not told(trace):
         return {}
     row = at.query if trace.predicting else 0
-    said = output(trace, row)
     place = min(at.choice, len(said.ids) - 1)
     vector = np.asarray(trace.arrays[VECTOR])[row].astype(float)
     word = np.asarray(trace.arrays[TABLE])[said.ids[place]].astype(float)

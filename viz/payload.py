@@ -18,8 +18,8 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
     output          the best columns of some rows of logits: ids logits exponentials probabilities, `totals` (sum of all
                     exponentials, how many columns, probability of those not shown), `names` as JSON; `truth` (of the
                     token that really came next), `loss`; and next_sentence
-    logits          the vectors that all rows end in, and the output embeddings, biases and logits of the words that are
-                    most probable in one row
+    vectors         the vectors that all rows end in
+    logits          for the most probable words of some rows: their output embeddings, biases, and logits in every row
     norm            what a block's norm received and gave, its γ, β and ε
     mlp             the feed-forward network after a block, at most `feedforward.SHOWN` of its hidden channels
     written         what each head of a block writes for some queries, the bias, the sums, and what was recorded
@@ -209,13 +209,22 @@ def output(trace: Trace, page: int) -> bytes:
     return _bundle(arrays)
 
 
-def logits(trace: Trace, row: int) -> bytes:
-    """How the logits of the words come to be that are most probable in one row.
+def logits(trace: Trace, page: int) -> bytes:
+    """What the logits are made of, for the most probable words of some rows, `viz.logits.page` of them at once.
 
     Raises:
-        KeyError, IndexError: no such row, or a run without logits.
+        IndexError: no such page.
     """
-    return _bundle(ending.arrays(trace, row if trace.predicting else 0))
+    return _bundle(ending.arrays(trace, page))
+
+
+def vectors(trace: Trace) -> bytes:
+    """The vectors that all rows end in.
+
+    Raises:
+        KeyError: they are not known.
+    """
+    return _bundle({Site.OUTPUT_VECTOR.value: trace.array(Site.OUTPUT_VECTOR, "")})
 
 
 def _outputs(rows: Sequence[outputs.Output]) -> dict[str, NDArray]:
@@ -311,7 +320,8 @@ BUNDLES: Mapping[str, Callable[..., bytes]] = {
     "residual_attention/{block}": residual_attention,
     "residual_mlp/{block}": residual_mlp,
     "output/{page:int}": output,
-    "logits/{row:int}": logits,
+    "logits/{page:int}": logits,
+    "vectors": vectors,
     "mask/{block}/{head:int}": mask,
     "head/{block}/{head:int}": head,
     "projection/{block}/{head:int}": projection,

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from models.trace import TOLERANCE, Array, Site, Trace
 from viz import choice, logits
-from viz.outputs import row_facts
 from viz.selection import Fact, Selection
 
 GATES = ("reset", "update", "candidate")
@@ -89,7 +88,7 @@ def facts(trace: Trace, at: Selection) -> dict[str, Fact]:
     predicts = stream == trace.predicting and at.query < len(trace.predictions)
     said: dict[str, Fact] = {name: float(arrays[name][at.query, at.channel]) for name in names}
     if predicts:
-        said |= row_facts(trace, at) | logits.facts(trace, at) | choice.facts(trace, "next", at)
+        said |= choice.ending(trace, "next", at)
     if "context_vector" in arrays:
         said["context"] = float(arrays["context_vector"][at.query, at.channel])
     return said | {

@@ -17,7 +17,8 @@ Axes = tuple[str, str]
 class Plate:
     """One matrix of a figure: an array of a bundle, its axes (rows, columns), its colour role and its symbol.
 
-    The arrays of the bundle `written` have one more axis in front, of which the page cuts the chosen query.
+    The arrays of the bundles `written` and `logits` have one more axis in front, of which the page cuts the chosen
+    query.
 
     An `optional` plate is left out where the model has no such array.
     """
@@ -98,7 +99,7 @@ _GATE = Plate("gate", "mlp", ("query", "d_hidden"), "score", "G", optional=True)
 _UP = Plate("up", "mlp", ("query", "d_hidden"), "score", "U")
 _HIDDEN = Plate("hidden", "mlp", ("query", "d_hidden"), "context", "H")
 _MLP_OUTPUT = Plate("mlp_output", "mlp", ("query", "d_model"), "stream", "Y")
-_VECTORS = Plate("output_vector", "logits", ("query", "d_model"), "stream", "H")
+_VECTORS = Plate("output_vector", "vectors", ("query", "d_model"), "stream", "H")
 _WORDS = Plate("unembedding", "logits", ("choice", "d_model"), "key", "W")
 _LOGITS = Plate("logits", "logits", ("query", "choice"), "score", "Z")
 _BEFORE = Plate("before", "head", ("query", "unit"), "stream", "hₜ₋₁")

@@ -6,6 +6,7 @@
 
 import { h, sized } from "./dom.js";
 import { cell, largest, products, row, sum, within } from "./facts.js";
+import { ofRow } from "./likely.js";
 
 /**
  * A line: which stage it belongs to, its text (an id of `texts.ui`), the terms it sums, if it sums, and the stage
@@ -39,9 +40,9 @@ const weighted = ({ head }, at) => ({
 });
 
 /** Terms of the dot product of a row's last vector and a word's output embedding. @param {any} arrays @param {any} at @returns {Terms} */
-const fitting = ({ logits }, at) => {
-  const [vectors, words] = [logits.output_vector, logits.unembedding];
-  return { values: products(row(vectors, Math.min(at.query, vectors.shape[0] - 1)), row(words, Math.min(at.choice, words.shape[0] - 1))), role: "score" };
+const fitting = ({ logits, vectors }, at) => {
+  const [rows, words] = [vectors?.output_vector, ofRow(logits, at.from).unembedding];
+  return { values: rows && words ? products(row(rows, Math.min(at.query, rows.shape[0] - 1)), row(words, Math.min(at.choice, words.shape[0] - 1))) : [], role: "score" };
 };
 
 /** @type {Line[]} */
@@ -118,7 +119,7 @@ for (const told of ["output", "output_next", "output_target", "output_masked", "
 }
 
 for (const [told, ids] of Object.entries({ logits: [], logits_bias: ["line_logit_bias"], logits_scale: ["line_logit_scale"], logits_cap: ["line_logit_cap"] })) {
-  LINES[told] = [{ id: "line_logit_dot", needs: "logits", terms: fitting }, ...[...ids, "line_logit_lengths"].map((id) => ({ id }))];
+  LINES[told] = [{ id: "line_logit_dot", terms: fitting }, ...[...ids, "line_logit_lengths"].map((id) => ({ id }))];
 }
 LINES.choice = ["line_picked", "line_truth", "line_surprise", "line_loss"].map((id) => ({ id }));
 LINES.choice_open = [{ id: "line_picked" }];
@@ -158,9 +159,9 @@ export class Derivation {
   /** Set the numbers. @param {Record<string, any>} facts */
   update(facts) {
     const { arrays } = this.store.state;
-    const at = this.store.active;
+    const at = { ...this.store.active, from: this.store.state.selection.query };
     for (const { line, text, strip } of this.lines) {
-      const terms = line.terms && arrays.head && (!line.needs || line.stage || arrays[line.needs]) ? line.terms(arrays, at, true) : null;
+      const terms = line.terms && arrays.head ? line.terms(arrays, at, true) : null;
       const said = terms ? { ...facts, ...this.told(line, terms, at) } : facts;
       this.write(text, this.words.ui(this.variant(line, facts), said));
       if (strip && terms) this.strip(strip, terms);

@@ -52,7 +52,7 @@ export function facts(store) {
     ...(arrays.norm?.norm ? normed(arrays.norm, at) : {}),
     ...writtenFacts(arrays.written, at), ...residualFacts(arrays, at), ...memoryFacts(arrays.projection),
     ...(arrays.mlp?.up ? feedForward(arrays.mlp, at) : {}),
-    ...(arrays.logits?.logits ? logitFacts(arrays.logits, at, run) : {}),
+    ...(arrays.logits?.logits && arrays.vectors ? logitFacts(arrays, store.state.selection.query, at, run) : {}),
     ...(arrays.output ? { ...outputFacts(arrays.output, at), ...followFacts(arrays.output), ...choiceFacts(arrays.output, at, run) } : {}),
   };
 }

@@ -4,6 +4,7 @@
 import { drawAside } from "./aside.js";
 import { Dials } from "./dials.js";
 import { calm, fitted, h, sized } from "./dom.js";
+import { ofRow, wordsOf } from "./likely.js";
 import { guides, outline } from "./marks.js";
 import { drawBar, drawPlate, limitOf, NUMBERS, valueAt } from "./plate.js";
 import { outputPanel } from "./output.js";
@@ -13,7 +14,6 @@ import { sharedHeads } from "./shared.js";
 import { Shuffle } from "./shuffle.js";
 import { PART } from "./store.js";
 import { tokenTable } from "./strips.js";
-import { wordsOf } from "./likely.js";
 import { formatted } from "./words.js";
 import { cut, drawLengths } from "./written.js";
 
@@ -51,7 +51,7 @@ export class Figure {
     let shown = "";
     store.on(["selection"], () => {
       const { stage, block, head, query, choice } = store.state.selection;
-      const now = [stage, block, head, ...(["output", "written"].includes(store.stage.layout) ? [query, choice] : [])].join(" ");
+      const now = [stage, block, head, ...(["output", "written"].includes(store.stage.layout) || stage === "logits" ? [query, choice] : [])].join(" ");
       if (now !== shown) this.draw();
       else this.mark();
       shown = now;
@@ -102,7 +102,7 @@ export class Figure {
   room() {
     const { store, words } = this;
     const { state } = store;
-    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "residual_attention", "residual_mlp", "positions", "reach", "logits", "head"].map((name) => state.arrays[name] ?? {}), cut(state.arrays.written, state.selection.query)));
+    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "residual_attention", "residual_mlp", "positions", "reach", "vectors", "head"].map((name) => state.arrays[name] ?? {}), cut(state.arrays.written, state.selection.query), ofRow(state.arrays.logits, state.selection.query)));
     const { stage } = store;
     const pen = /** @type {CanvasRenderingContext2D} */ (this.base.getContext("2d"));
     const font = 12.5 * state.textSize;
@@ -120,7 +120,7 @@ export class Figure {
 
   /** Without a mask softmax receives the scores as they are; what says one thing of the whole ends in one vector. @param {any} plate */
   settled(plate) {
-    if (plate.bundle === "logits" && !this.store.state.run.predicting) return { ...plate, axes: plate.axes.map((/** @type {string} */ axis) => (axis === "query" ? "one" : axis)) };
+    if (["logits", "vectors"].includes(plate.bundle) && !this.store.state.run.predicting) return { ...plate, axes: plate.axes.map((/** @type {string} */ axis) => (axis === "query" ? "one" : axis)) };
     return plate.array === "masked_scores" && !("mask" in this.store.block.stages) ? { ...plate, symbol: "S" } : plate;
   }
 
@@ -165,7 +165,7 @@ export class Figure {
     if (axis === "position" || axis === "other") return this.places();
     if (axis === "key") return store.tokens(block.keyStream).map((token) => token.text);
     if (axis === "head") return Array.from({ length: block.heads }, (_, head) => this.words.ui("head_n", { head }));
-    if (axis === "choice") return wordsOf(store.state.arrays.logits);
+    if (axis === "choice") return wordsOf(store.state.arrays.logits, store.state.selection.query);
     if (axis === "expert") return Array.from({ length: store.length("expert") }, (_, i) => String(i));
     if (axis !== "query") return [];
     const attends = ["product", "flow"].includes(store.stage.layout); // before that a row predicts nothing yet

@@ -33,24 +33,41 @@ export function outputFacts(output, at) {
   };
 }
 
-/** The words of the logits that are shown. @param {import("./store.js").Bundle} logits @returns {string[]} */
-export const wordsOf = (logits) => (logits?.names ? JSON.parse(new TextDecoder().decode(logits.names.data)) : []);
+/** What the logits of a row's words are made of, as matrices; nothing where that was not fetched. @param {import("./store.js").Bundle | undefined} logits @param {number} query @returns {import("./store.js").Bundle} */
+export function ofRow(logits, query) {
+  if (!logits?.unembedding) return {};
+  const at = Math.max(0, Math.min(query - logits.first.data[0], logits.unembedding.shape[0] - 1));
+  return Object.fromEntries(["unembedding", "logits", "unembedding_bias", "word_ids"].filter((name) => name in logits).map((name) => {
+    const [, ...shape] = logits[name].shape;
+    const size = shape.reduce((product, length) => product * length, 1);
+    return [name, { ...logits[name], shape, data: logits[name].data.subarray(at * size, (at + 1) * size) }];
+  }));
+}
 
-/** How a logit came to be. @param {import("./store.js").Bundle} logits @param {import("./store.js").Selection} at @param {any} run */
-export function logitFacts(logits, at, run) {
-  const names = wordsOf(logits);
+/** The words that are shown of a row. @param {import("./store.js").Bundle | undefined} logits @param {number} query @returns {string[]} */
+export function wordsOf(logits, query) {
+  if (!logits?.names) return [];
+  /** @type {string[][]} */
+  const names = JSON.parse(new TextDecoder().decode(logits.names.data));
+  return names[Math.max(0, Math.min(query - logits.first.data[0], names.length - 1))];
+}
+
+/** How a logit came to be: of a word that is probable in row `from`, in the row that is looked at. @param {any} arrays @param {number} from @param {import("./store.js").Selection} at @param {any} run */
+export function logitFacts({ logits, vectors }, from, at, run) {
+  const names = wordsOf(logits, from);
+  const shown = ofRow(logits, from);
   const [place, query] = [Math.min(at.choice, names.length - 1), run.predicting ? at.query : 0];
-  const [vector, word] = [row(logits.output_vector, query), row(logits.unembedding, place)];
+  const [vector, word] = [row(vectors.output_vector, query), row(shown.unembedding, place)];
   const [scale, cap, outputs] = logits.doing.data;
-  const bias = logits.unembedding_bias?.data[place] ?? 0;
+  const bias = shown.unembedding_bias?.data[place] ?? 0;
   const length = (/** @type {Float32Array} */ of) => Math.sqrt(of.reduce((total, value) => total + value * value, 0));
   const terms = Array.from(vector, (value, i) => value * word[i]);
   const product = terms.reduce((total, term) => total + term, 0);
   const most = terms.reduce((best, term, i) => (Math.abs(term) > Math.abs(terms[best]) ? i : best), 0);
   return {
-    output_row: query, word_id: logits.word_ids.data[place], word_token: names[place], output_width: vector.length, outputs,
+    output_row: query, word_id: shown.word_ids.data[place], word_token: names[place], output_width: vector.length, outputs,
     logit_product: product, logit_bias: bias, logit_scale: scale, logit_cap: cap, logit_made: (product + bias) * scale,
-    logit_value: row(logits.logits, query)[place], vector_length: length(vector), word_length: length(word),
+    logit_value: row(shown.logits, query)[place], vector_length: length(vector), word_length: length(word),
     logit_cosine: product / (length(vector) * length(word) || 1), largest_term: terms[most], largest_place: most,
   };
 }

@@ -117,7 +117,7 @@ export class Store {
     if (axis === "key") return this.tokens(block.keyStream).length;
     if (axis === "head") return block.heads;
     if (axis === "expert") return this.state.arrays.router?.router?.shape[1] ?? 1;
-    if (axis === "choice") return this.state.arrays.logits?.unembedding?.shape[0] ?? 1;
+    if (axis === "choice") return this.state.arrays.logits?.unembedding?.shape[1] ?? 1;
     if (axis === "d_hidden") return this.state.arrays.mlp?.up?.shape[1] ?? 1;
     if (axis === "d_model") return this.state.arrays.stream?.residual?.shape[1] ?? this.state.run.model.d_model;
     return axis === "d_value" ? block.dValue : block.dHead;

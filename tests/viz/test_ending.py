@@ -21,25 +21,34 @@ NEXT = ("gpt2", "llama", "t5", "gemma2")
 @pytest.mark.parametrize("name", [*NEXT, "bert", "classes", "cohere"])
 def test_the_figure_multiplies_to_what_the_model_put_out(name):
     trace = tiny.trace_of(name)
-    row = 1 if trace.predicting else 0
-    shown = load(payload.logits(trace, 1))
-    vectors, words = (torch.tensor(shown[array]).double() for array in ("output_vector", "unembedding"))
-    scale, cap, size = shown["doing"]
-    made = (functional.linear(vectors, words) + torch.tensor(shown.get("unembedding_bias", 0.0))) * float(
-        scale
-    )
-    made = cap * torch.tanh(made / cap) if cap else made
-    np.testing.assert_allclose(made, shown["logits"], atol=1e-5 * max(1, np.abs(shown["logits"]).max()))
-    best = torch.tensor(np.asarray(trace.logits[row])).topk(len(words)).indices
-    assert shown["word_ids"].astype(int).tolist() == best.tolist()
-    assert json.loads(shown["names"].tobytes()) == [trace.names[int(id)].text for id in best]
-    assert size == trace.logits.shape[1]
+    many, logits_of = logits.page(trace), np.asarray(trace.logits)
+    vectors = torch.tensor(load(payload.vectors(trace))["output_vector"]).double()
+    for number in range(-(-len(logits_of) // many)):
+        shown = load(payload.logits(trace, number))
+        scale, cap, size = shown["doing"]
+        names = json.loads(shown["names"].tobytes())
+        assert size == logits_of.shape[1]
+        for at, words in enumerate(torch.tensor(shown["unembedding"]).double()):
+            row = int(shown["first"][0]) + at
+            assert row == number * many + at
+            added = torch.tensor(shown["unembedding_bias"][at]) if "unembedding_bias" in shown else None
+            made = functional.linear(vectors, words, None if added is None else added.double()) * float(scale)
+            made = cap * torch.tanh(made / cap) if cap else made
+            close = 1e-5 * max(1, np.abs(logits_of).max())
+            np.testing.assert_allclose(made, shown["logits"][at], atol=close)
+            best = torch.tensor(logits_of[row]).topk(len(words)).indices
+            assert shown["word_ids"][at].astype(int).tolist() == best.tolist()
+            np.testing.assert_array_equal(shown["logits"][at], logits_of[:, best])
+            assert names[at] == [trace.names[int(id)].text for id in best]
+    with pytest.raises(IndexError):
+        payload.logits(trace, len(logits_of))
 
 
 @pytest.mark.parametrize("name", [*NEXT, "bert", "classes", "cohere"])
 def test_the_facts_of_a_logit_add_up(name):
     trace = tiny.trace_of(name)
-    said = logits.facts(trace, Selection(trace.blocks[-1].name, 0, query=2, choice=3))
+    at = Selection(trace.blocks[-1].name, 0, query=2, choice=3)
+    said = choice.ending(trace, predicts(trace), at)
     vector = np.asarray(trace.array(Site.OUTPUT_VECTOR, ""), float)[said["output_row"]]
     word = np.asarray(trace.array(Site.UNEMBEDDING, ""), float)[said["word_id"]]
     assert said["logit_product"] == pytest.approx(vector @ word, abs=1e-5)

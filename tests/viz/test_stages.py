@@ -41,7 +41,10 @@ def bundles(trace):
         },
         "residual_attention": load(payload.residual_attention(trace, block)),
         "residual_mlp": load(payload.residual_mlp(trace, block)),
-        "logits": load(payload.logits(trace, 1)),
+        "vectors": load(payload.vectors(trace)),
+        "logits": {
+            name: array[1] for name, array in load(payload.logits(trace, 0)).items() if array.ndim > 1
+        },
     }
 
 

@@ -83,9 +83,7 @@ def qkv(page: Page) -> Claims:
     if "memory" in page.projection:
         alike = [one for one in page.trace.blocks if one.kind == "cross"]
         yield "readers", torch.tensor([float(len(alike)), 0.0]), page.projection["memory"]
-        last = page.run.manifest["last"][page.block.key_stream]
-        left = page.bundle(payload.residual, last)["residual"]
-        yield "H", page.own.top(page.block.key_stream, left), source
+        yield "H", page.memory(), source
 
 
 def _maps(page: Page) -> Claims:

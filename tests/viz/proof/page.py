@@ -110,6 +110,13 @@ class Page:
         """The contexts of all heads side by side."""
         return self.of("context").transpose(0, 1).flatten(1)
 
+    def memory(self) -> Tensor:
+        """What the encoder gives to every cross-attention."""
+        if dict(places(self.trace)):
+            return self.bundle(payload.head, "encoder.0.recurrent", 0)["state"]
+        last = self.run.manifest["last"][self.entry["keyStream"]]
+        return self.own.top("encoder", self.bundle(payload.residual, last)["residual"])
+
     def leaving(self) -> Tensor:
         """What the last layer of the stream leaves, or the states and contexts of a recurrent network."""
         networks = dict(places(self.trace))

@@ -1,15 +1,112 @@
-"""Every stage of tiny models from their configuration classes, computed again from their own parameters."""
+"""Every stage of tiny models from their configuration classes, computed again from their own parameters.
+
+What a page is given may differ from what is made again by 1e-5 of the largest number of the same matrix.
+"""
 
 import pytest
 import torch
 
+from tests.viz.proof import table
 from tests.viz.proof.runs import TINY, tiny_run
-from tests.viz.proof.table import faults
+from viz.stages import STAGE_IDS
 
 torch.set_num_threads(1)
+
+BEGIN, SCORED = "tokens embedding", "scores scale mask softmax context written residual"
+TURNED = f"{BEGIN} norm qkv rotation shared {SCORED}"
+PLACED, ROTARY, BIASED = "position encoding likeness", "rotation turning shuffle", "bias reach"
+BIASED_SCORES = SCORED.replace("scale", "scale bias")
+PRE_NORM = {"decoder.*.self": f"{TURNED} mlp residual_mlp output | {ROTARY}"}
+POST_NORM = f"{BEGIN} position qkv {SCORED} add_norm"
+
+PAIR = {
+    "encoder.*.self": f"{POST_NORM} mlp residual_mlp | {PLACED} shuffle",
+    "decoder.*.self": f"{POST_NORM} output | {PLACED}",
+    "decoder.*.cross": f"{POST_NORM} mlp residual_mlp output | {PLACED}",
+}
+
+MUST: dict[str, dict[str, str]] = {
+    "gpt2": {
+        "decoder.*.self": f"{BEGIN} position norm qkv {SCORED} mlp residual_mlp output | {PLACED} shuffle"
+    },
+    "bert": {"encoder.*.self": f"{POST_NORM} mlp residual_mlp output | {PLACED} shuffle"},
+    "llama": PRE_NORM,
+    "qwen2": PRE_NORM,
+    "qwen3": PRE_NORM,
+    "gemma": PRE_NORM,
+    "t5": {
+        "encoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} mlp residual_mlp | {BIASED} shuffle",
+        "decoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} output | {BIASED}",
+        "decoder.*.cross": f"{BEGIN} norm qkv {SCORED} mlp residual_mlp output |",
+    },
+    "bart": PAIR,
+    "marian": PAIR,
+    "mixtral": {"decoder.*.self": f"{TURNED} router residual_mlp output | {ROTARY}"},
+    "deepseek_v3": {
+        "decoder.0.self": f"{BEGIN} norm qkv rotation {SCORED} mlp residual_mlp output | {ROTARY}",
+        "decoder.1.self": f"{BEGIN} norm qkv rotation {SCORED} router residual_mlp output | {ROTARY}",
+    },
+    "vit": {"encoder.*.self": f"{BEGIN} position norm qkv {SCORED} mlp residual_mlp output | {PLACED}"},
+    "gemma2": {
+        "decoder.*.self": f"{TURNED.replace('scale', 'scale softcap').replace(' residual', '')} output | {ROTARY}"
+    },
+    "gpt_oss": {
+        "decoder.*.self": f"{TURNED.replace('softmax', 'softmax sink')} router residual_mlp output | {ROTARY}"
+    },
+    "bloom": {
+        "decoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} mlp residual_mlp output | {BIASED} shuffle"
+    },
+}
+"""What each block must offer, the tab of positions behind the bar; it may offer more, if that is made again."""
 
 
 @pytest.mark.parametrize("name", TINY)
 def test_every_stage_is_computed_again(name):
-    found = list(faults(tiny_run(name)))
+    found = list(table.faults(tiny_run(name)))
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_an_architecture_has_all_its_stages(name):
+    assert table.missing(tiny_run(name), MUST[name]) == []
+
+
+def test_every_stage_there_is_has_its_recomputation():
+    assert set(STAGE_IDS) <= table.WALK.keys() | table.POSITIONS.keys()
+
+
+def test_a_stage_that_nothing_makes_again_is_a_fault(monkeypatch):
+    walk = {stage: again for stage, again in table.WALK.items() if stage != "scale"}
+    monkeypatch.setattr(table, "WALK", walk)
+    (first, second) = table.faults(tiny_run("gpt2"))
+    assert first == "decoder.0.self: nothing makes 'scale' of stages again"
+    assert second.startswith("decoder.1.self")
+
+
+def test_a_stage_that_is_no_longer_offered_is_missed():
+    must = {"decoder.*.self": "tokens sink | reach"}
+    assert table.missing(tiny_run("gpt2"), must) == [
+        f"decoder.{layer}.self: {stage}" for layer in (0, 1) for stage in ("reach", "sink")
+    ]
+
+
+@pytest.mark.parametrize("name", ["gpt2", "deepseek_v3"])
+def test_a_change_in_any_parameter_is_seen(name):
+    """Each in turn, by a thousandth of its size: none can be misread without a fault."""
+    run = tiny_run(name)
+    unseen = []
+    for parameter, kept in run.own.state.items():
+        if not parameter.endswith("e_score_correction_bias"):  # zeros; they choose experts and show nothing
+            run.own.state[parameter] = kept + 1e-3 * kept.abs().max()
+            unseen += [] if next(table.faults(run), "") else [parameter]
+            run.own.state[parameter] = kept
+    assert not unseen
+
+
+def test_what_counts_as_rounding():
+    shown = torch.tensor([[1.0, -200.0], [-torch.inf, 0.0]]).double()
+    assert not table.difference(shown + 0.0019, shown)
+    assert "2.1e-03 apart, of 2.0e+02" in table.difference(shown + 0.0021, shown)
+    assert "other places" in table.difference(shown.clamp(min=-1e9), shown)
+    assert "NaN" in table.difference(shown / shown, shown / shown)
+    assert "are made" in table.difference(shown[:1], shown)

@@ -4,13 +4,64 @@ import pytest
 import torch
 
 from models.catalog import BUILTIN
-from tests.viz.proof.runs import BOX, box_run
-from tests.viz.proof.table import faults
+from tests.viz.proof import table
+from tests.viz.proof.runs import box_run
 
 torch.set_num_threads(1)
 
+SCORED = "tokens embedding qkv scores scale mask softmax context written residual residual_mlp"
+TRANSLATOR = {
+    "encoder.*.self": f"{SCORED} position add_norm mlp | position encoding likeness step shuffle",
+    "decoder.*.self": f"{SCORED.replace(' residual_mlp', '')} position add_norm output | position likeness step",
+    "decoder.*.cross": f"{SCORED} position add_norm mlp output | position encoding likeness step",
+}
+EXPERTS = {
+    "decoder.0.self": f"{SCORED} norm rotation mlp output | rotation turning shuffle",
+    "decoder.[123].self": f"{SCORED} norm rotation router output | rotation turning shuffle",
+}
+ENCODER = "tokens embedding gates state |"
 
-@pytest.mark.parametrize("name", [name.removeprefix("builtin/") for name in BUILTIN])
+MUST: dict[str, dict[str, str]] = {
+    "translator": TRANSLATOR,
+    "translator-plain": TRANSLATOR,
+    "t5": {
+        "encoder.*.self": f"{SCORED} norm bias mlp | bias reach shuffle",
+        "decoder.*.self": f"{SCORED.replace(' residual_mlp', '')} norm bias output | bias reach",
+        "decoder.*.cross": f"{SCORED} norm mlp output |",
+    },
+    "bert": {
+        "encoder.*.self": f"{SCORED} position add_norm mlp output next_sentence | encoding likeness shuffle"
+    },
+    "gpt": {"decoder.*.self": f"{SCORED} position norm mlp output | encoding likeness shuffle"},
+    "llama": {"decoder.*.self": f"{SCORED} norm rotation shared mlp output | rotation turning shuffle"},
+    "moe": EXPERTS,
+    "moe-sparse": EXPERTS,
+    "vit": {"encoder.*.self": f"{SCORED} position norm mlp output | position encoding likeness"},
+    "swin": {
+        "encoder.[02].self": "tokens qkv scores scale bias mask softmax context written mlp output | bias",
+        "encoder.[13].self": "tokens qkv bias mask_parts mask softmax context written residual mlp output | bias",
+    },
+    "seq2seq": {
+        "encoder.0.recurrent": ENCODER,
+        "decoder.0.recurrent": "tokens embedding gates state bottleneck output |",
+    },
+    "seq2seq-attention": {
+        "encoder.0.recurrent": ENCODER,
+        "decoder.0.recurrent": "tokens embedding gates state output |",
+        "decoder.0.cross": "tokens embedding qkv scores softmax context output |",
+    },
+}
+"""What each block must offer, the tab of positions behind the bar."""
+
+NAMES = [name.removeprefix("builtin/") for name in BUILTIN]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_stage_is_computed_again(name):
-    found = list(faults(box_run(name)))
+    found = list(table.faults(box_run(name)))
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_has_all_its_stages(name):
+    assert table.missing(box_run(name), MUST[name]) == []

@@ -29,6 +29,9 @@ def tokens(page: Page) -> Claims:
 def embedding(page: Page) -> Claims:
     made = page.own.embedding(page.stream, page.run.read[page.stream])
     yield "embedding", made, page.whole["token_embedding"]
+    if page.entry["stages"]["embedding"] == "embedding":  # told with the row of the table before √d_model
+        row = page.own.state["embedding.weight"][page.run.read[page.stream][-1]]
+        yield "table", row[3], page.fact("table_value", "embedding", query=page.count - 1, dimension=3)
 
 
 def position(page: Page) -> Claims:
@@ -164,21 +167,29 @@ def mask(page: Page) -> Claims:
 
 
 def softmax(page: Page) -> Claims:
-    made = _shares(page)[..., : page.of("masked_scores").shape[-1]]
+    """And one cell on its way: less the row's largest, the exponential, divided by the sum of the row."""
+    rows = _rows(page)
+    made = functional.softmax(rows, dim=-1)[..., : page.of("weights").shape[-1]]
     yield "weights", made, page.of("weights")
+    row = rows[0, page.count - 1]
+    powers = (row - row.max()).exp()
+    key = int(page.of("masked_scores")[0, page.count - 1].argmin().item() == 0)
+    said = {"row_max": row.max(), "shifted": row[key] - row.max(), "exponential": powers[key]}
+    for name, number in (said | {"row_sum": powers.sum(), "weight": powers[key] / powers.sum()}).items():
+        yield name, number, page.fact(name, "softmax", query=page.count - 1, key=key)
 
 
 def sink(page: Page) -> Claims:
     yield "score of the sink", page.own.sink(page.block)[:, None], page.of("sink_score")
-    yield "sink", _shares(page)[..., -1:], page.of("sink")
+    yield "sink", functional.softmax(_rows(page), dim=-1)[..., -1:], page.of("sink")
 
 
-def _shares(page: Page) -> Tensor:
-    """Softmax over the keys, and over the sink behind them where there is one."""
+def _rows(page: Page) -> Tensor:
+    """What softmax reads: the masked scores, and the score of the sink behind them where there is one."""
     rows = page.of("masked_scores")
-    if "sink" in page.entry["stages"]:
-        rows = torch.cat([rows, page.own.sink(page.block)[:, None, None].expand(-1, rows.shape[1], 1)], dim=-1)
-    return functional.softmax(rows, dim=-1)
+    if "sink" not in page.entry["stages"]:
+        return rows
+    return torch.cat([rows, page.own.sink(page.block)[:, None, None].expand(-1, rows.shape[1], 1)], dim=-1)
 
 
 def context(page: Page) -> Claims:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatch
 
 import torch
 from torch import Tensor
@@ -63,11 +64,14 @@ OF_STREAM = frozenset({
 """Stages that are the same for every block of a stream: computed again once."""
 
 
-def offered(run: Run) -> dict[str, tuple[str, ...]]:
-    """Each block and the stages it offers; those of the tab of positions behind a bar."""
-    return {
-        page.name: (*page.entry["stages"], "|", *page.entry["positions"]) for page in run.pages()
-    }
+def missing(run: Run, must: Mapping[str, str]) -> list[str]:
+    """What blocks do not offer of what they must: patterns of their names → stages of both tabs, a bar between them."""
+    found = []
+    for page in run.pages():
+        walk, _, tab = next(said for names, said in must.items() if fnmatch(page.name, names)).partition("|")
+        lacking = {*walk.split()} - {*page.entry["stages"]} | {*tab.split()} - {*page.entry["positions"]}
+        found += [f"{page.name}: {stage}" for stage in sorted(lacking)]
+    return found
 
 
 def faults(run: Run) -> Iterator[str]:

@@ -23,12 +23,18 @@ def tokens(page: Page) -> Claims:
         at = torch.tensor([(token["row"], token["column"]) for token in shown[first:]]).double()
         yield "row and column", made, at
     else:
-        yield "ids", page.run.read[page.stream].double(), torch.tensor([token["id"] for token in shown]).double()
+        yield (
+            "ids",
+            page.run.read[page.stream].double(),
+            torch.tensor([token["id"] for token in shown]).double(),
+        )
 
 
 def embedding(page: Page) -> Claims:
     made = page.own.embedding(page.stream, page.run.read[page.stream])
     yield "embedding", made, page.whole["token_embedding"]
+    if "position" not in page.entry["stages"] and "residual" in page.whole:
+        yield "what the first layer reads", page.own.entering(page.stream, made), page.whole["residual"]
     if page.entry["stages"]["embedding"] == "embedding":  # told with the row of the table before √d_model
         row = page.own.state["embedding.weight"][page.run.read[page.stream][-1]]
         yield "table", row[3], page.fact("table_value", "embedding", query=page.count - 1, dimension=3)
@@ -65,12 +71,20 @@ def norm(page: Page, stage: str = "norm") -> Claims:
     for name, number in said.items():
         yield name, number, page.fact(name, stage, query=query, dimension=dimension)
     plain = functional.batch_norm(given, None, None, training=True, eps=made.epsilon)
-    yield "BatchNorm", plain[query, dimension], page.fact("column_plain", stage, query=query, dimension=dimension)
+    yield (
+        "BatchNorm",
+        plain[query, dimension],
+        page.fact("column_plain", stage, query=query, dimension=dimension),
+    )
 
 
 def add_norm(page: Page) -> Claims:
     shown = page.bundle(payload.norm, page.name)
-    yield "what attention wrote", page.own.linear(page.joined(), page.own.out(page.block)), shown["attention_output"]
+    yield (
+        "what attention wrote",
+        page.own.linear(page.joined(), page.own.out(page.block)),
+        shown["attention_output"],
+    )
     yield "sum", page.bundle(payload.residual_attention, page.name)["after_attention"], shown["norm_given"]
     yield from norm(page, "add_norm")
 

@@ -43,7 +43,8 @@ def residual(page: Page) -> Claims:
 
 
 def residual_mlp(page: Page) -> Claims:
-    """ΔE is what the feed-forward network, or the experts, make of E, or before them of its norm."""
+    """ΔE is what the feed-forward network, or the experts, make of E, or before them of its norm; a norm after the sum
+    gives what leaves the layer."""
     shown = page.bundle(payload.residual_mlp, page.name)
     before = shown["before_mlp"]
     reads = before if page.own.is_post else page.own.mlp_norm(page.block)(before)
@@ -51,6 +52,9 @@ def residual_mlp(page: Page) -> Claims:
     made = page.own.experts(page.block, reads) if has_experts else page.own.network(page.block, reads).output
     yield "ΔE", made, shown["added_mlp"]
     yield "E′", before + made, shown["after_mlp"]
+    leaves = page.bundle(payload.residual, page.name.rsplit(".", 1)[0])["residual"]
+    after = shown["after_mlp"]
+    yield "what leaves the layer", page.own.mlp_norm(page.block)(after) if page.own.is_post else after, leaves
     yield from _cosine(page, "mlp", before, before + made)
 
 

@@ -21,16 +21,16 @@ class Llama(Own):
     def layer(self, block: Block) -> str:
         return f"model.layers.{block.name.split('.')[1]}"
 
-    def embedding(self, stream: str, read: Tensor) -> Tensor:  # noqa: ARG002
+    def embedding(self, stream: str, read: Tensor) -> Tensor:
         return self.state["model.embed_tokens.weight"][read]
 
-    def norm(self, block: Block, stage: str) -> Norm:  # noqa: ARG002
+    def norm(self, block: Block, stage: str) -> Norm:
         return self.rms_norm(f"{self.layer(block)}.input_layernorm", self.config.rms_norm_eps)
 
     def mlp_norm(self, block: Block) -> Norm:
         return self.rms_norm(f"{self.layer(block)}.post_attention_layernorm", self.config.rms_norm_eps)
 
-    def projected(self, block: Block, x: Tensor, source: Tensor) -> Made:  # noqa: ARG002
+    def projected(self, block: Block, x: Tensor, source: Tensor) -> Made:
         name = f"{self.layer(block)}.self_attn"
         q = of_heads(self.linear(x, f"{name}.q_proj"), self.config.num_attention_heads)
         k, v = (
@@ -48,7 +48,7 @@ class Llama(Own):
         places = torch.arange(first, first + count).double()
         return torch.outer(places, self.config.rope_parameters["rope_theta"] ** -pairs)
 
-    def turned(self, block: Block, x: Tensor, first: int = 0) -> Tensor:  # noqa: ARG002
+    def turned(self, block: Block, x: Tensor, first: int = 0) -> Tensor:
         return in_halves(x, self.angles(x.shape[1], first))
 
     def out(self, block: Block) -> str:
@@ -62,7 +62,7 @@ class Llama(Own):
         hidden = self.activation(gate) * up
         return Network(up, gate, hidden, self.linear(hidden, f"{name}.down_proj"))
 
-    def top(self, stream: str, x: Tensor) -> Tensor:  # noqa: ARG002
+    def top(self, stream: str, x: Tensor) -> Tensor:
         return self.rms_norm("model.norm", self.config.rms_norm_eps)(x)
 
     def logits(self, x: Tensor) -> Tensor:
@@ -101,10 +101,10 @@ class Gemma2(Gemma):
         super().__init__(model)
         self.softcap = self.config.attn_logit_softcapping
 
-    def scale(self, block: Block, d_head: int) -> float:  # noqa: ARG002
+    def scale(self, block: Block, d_head: int) -> float:
         return self.config.query_pre_attn_scalar**-0.5
 
-    def mask(self, block: Block, x: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002
+    def mask(self, block: Block, x: Tensor, source: Tensor) -> Tensor:
         return windowed(self.config, block, len(x))
 
     def logits(self, x: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ class DeepSeek(Mixtral):
     def turned_width(self) -> int:
         return self.config.qk_rope_head_dim
 
-    def projected(self, block: Block, x: Tensor, source: Tensor) -> Made:  # noqa: ARG002
+    def projected(self, block: Block, x: Tensor, source: Tensor) -> Made:
         name = f"{self.layer(block)}.self_attn"
         latent = self.rms_norm(f"{name}.q_a_layernorm", 1e-6)(self.linear(x, f"{name}.q_a_proj"))
         q = of_heads(self.linear(latent, f"{name}.q_b_proj"), block.heads)
@@ -161,7 +161,7 @@ class DeepSeek(Mixtral):
         k = torch.cat([still, turning.expand(block.heads, -1, -1)], dim=-1)
         return self.halves(q), self.halves(k), v
 
-    def turned(self, block: Block, x: Tensor, first: int = 0) -> Tensor:  # noqa: ARG002
+    def turned(self, block: Block, x: Tensor, first: int = 0) -> Tensor:
         still, turning = x.split([x.shape[-1] - self.turned_width, self.turned_width], dim=-1)
         return torch.cat([still, in_halves(turning, self.angles(x.shape[1], first))], dim=-1)
 
@@ -185,7 +185,7 @@ class DeepSeek(Mixtral):
 class DeepSeekSparse(DeepSeek):
     """Each query looks only at the keys that an indexer finds best (DeepSeek-AI 2025)."""
 
-    def mask(self, block: Block, x: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002
+    def mask(self, block: Block, x: Tensor, source: Tensor) -> Tensor:
         name, heads = f"{self.layer(block)}.self_attn", self.config.index_n_heads
         latent = self.rms_norm(f"{name}.q_a_layernorm", 1e-6)(self.linear(x, f"{name}.q_a_proj"))
         q = of_heads(self.linear(latent, f"{name}.indexer.wq_b"), heads)
@@ -206,7 +206,7 @@ class DeepSeekSparse(DeepSeek):
 class GptOss(Llama):
     """A sink in every softmax, and experts whose gate is clamped (OpenAI 2025)."""
 
-    def mask(self, block: Block, x: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002
+    def mask(self, block: Block, x: Tensor, source: Tensor) -> Tensor:
         return windowed(self.config, block, len(x))
 
     def sink(self, block: Block) -> Tensor:

@@ -79,7 +79,7 @@ class Own:
 
     def __init__(self, model: Any) -> None:
         self.state = {name: value.detach().double() for name, value in model.state_dict().items()}
-        self.model, self.config = model, getattr(model, "config", None)
+        self.config: Any = getattr(model, "config", None)
 
     def linear(self, x: Tensor, name: str) -> Tensor:
         """x Wᵀ + b of one module."""
@@ -103,7 +103,7 @@ class Own:
         """What is added to tell two sentences apart."""
         raise NotImplementedError
 
-    def entering(self, stream: str, total: Tensor) -> Tensor:  # noqa: ARG002 -- others normalise it
+    def entering(self, stream: str, total: Tensor) -> Tensor:
         """What the first layer reads of the sum."""
         return total
 
@@ -112,14 +112,14 @@ class Own:
         raise NotImplementedError
 
     def mlp_norm(self, block: Block) -> Norm:
-        """In a pre-norm model, the norm before the feed-forward network."""
+        """The norm before the feed-forward network, or in a post-norm model the one after its sum."""
         raise NotImplementedError
 
     def projected(self, block: Block, x: Tensor, source: Tensor) -> Made:
         """Queries, keys and values before they are turned."""
         raise NotImplementedError
 
-    def turned(self, block: Block, x: Tensor, first: int = 0) -> Tensor:  # noqa: ARG002 -- others turn them
+    def turned(self, block: Block, x: Tensor, first: int = 0) -> Tensor:
         """The same after they are turned for the positions from `first` on."""
         return x
 
@@ -127,7 +127,7 @@ class Own:
         """(position, pair): by how much each pair is turned."""
         raise NotImplementedError
 
-    def scale(self, block: Block, d_head: int) -> float:  # noqa: ARG002 -- others scale otherwise
+    def scale(self, block: Block, d_head: int) -> float:
         """What q · k is multiplied by."""
         return d_head**-0.5
 
@@ -161,7 +161,7 @@ class Own:
         """What the experts of a layer write together."""
         raise NotImplementedError
 
-    def top(self, stream: str, x: Tensor) -> Tensor:  # noqa: ARG002 -- others normalise it
+    def top(self, stream: str, x: Tensor) -> Tensor:
         """What a tower gives, of what leaves its last layer."""
         return x
 
@@ -189,19 +189,19 @@ class Gpt2(Own):
     def layer(self, block: Block) -> str:
         return f"transformer.h.{block.name.split('.')[1]}"
 
-    def embedding(self, stream: str, read: Tensor) -> Tensor:  # noqa: ARG002
+    def embedding(self, stream: str, read: Tensor) -> Tensor:
         return self.state["transformer.wte.weight"][read]
 
-    def position(self, stream: str, count: int) -> Tensor:  # noqa: ARG002
+    def position(self, stream: str, count: int) -> Tensor:
         return self.state["transformer.wpe.weight"][:count]
 
-    def norm(self, block: Block, stage: str) -> Norm:  # noqa: ARG002
+    def norm(self, block: Block, stage: str) -> Norm:
         return self.layer_norm(f"{self.layer(block)}.ln_1", self.config.layer_norm_epsilon)
 
     def mlp_norm(self, block: Block) -> Norm:
         return self.layer_norm(f"{self.layer(block)}.ln_2", self.config.layer_norm_epsilon)
 
-    def projected(self, block: Block, x: Tensor, source: Tensor) -> Made:  # noqa: ARG002
+    def projected(self, block: Block, x: Tensor, source: Tensor) -> Made:
         q, k, v = self.linear(x, f"{self.layer(block)}.attn.c_attn").chunk(3, dim=-1)
         return of_heads(q, block.heads), of_heads(k, block.heads), of_heads(v, block.heads)
 
@@ -213,7 +213,7 @@ class Gpt2(Own):
         hidden = self.activation(up)
         return Network(up, None, hidden, self.linear(hidden, f"{self.layer(block)}.mlp.c_proj"))
 
-    def top(self, stream: str, x: Tensor) -> Tensor:  # noqa: ARG002
+    def top(self, stream: str, x: Tensor) -> Tensor:
         return self.layer_norm("transformer.ln_f", self.config.layer_norm_epsilon)(x)
 
     def logits(self, x: Tensor) -> Tensor:
@@ -228,17 +228,21 @@ class Bloom(Own):
     def layer(self, block: Block) -> str:
         return f"transformer.h.{block.name.split('.')[1]}"
 
-    def embedding(self, stream: str, read: Tensor) -> Tensor:  # noqa: ARG002
+    def embedding(self, stream: str, read: Tensor) -> Tensor:
         return self.state["transformer.word_embeddings.weight"][read]
 
-    def norm(self, block: Block, stage: str) -> Norm:  # noqa: ARG002
+    def entering(self, stream: str, total: Tensor) -> Tensor:
+        name = "transformer.word_embeddings_layernorm"
+        return self.layer_norm(name, self.config.layer_norm_epsilon)(total)
+
+    def norm(self, block: Block, stage: str) -> Norm:
         return self.layer_norm(f"{self.layer(block)}.input_layernorm", self.config.layer_norm_epsilon)
 
     def mlp_norm(self, block: Block) -> Norm:
         name = f"{self.layer(block)}.post_attention_layernorm"
         return self.layer_norm(name, self.config.layer_norm_epsilon)
 
-    def projected(self, block: Block, x: Tensor, source: Tensor) -> Made:  # noqa: ARG002
+    def projected(self, block: Block, x: Tensor, source: Tensor) -> Made:
         all_three = self.linear(x, f"{self.layer(block)}.self_attention.query_key_value")
         q, k, v = all_three.unflatten(-1, (block.heads, 3, -1)).permute(2, 1, 0, 3)
         return q, k, v
@@ -256,7 +260,7 @@ class Bloom(Own):
         hidden = self.activation(up)
         return Network(up, None, hidden, self.linear(hidden, f"{self.layer(block)}.mlp.dense_4h_to_h"))
 
-    def top(self, stream: str, x: Tensor) -> Tensor:  # noqa: ARG002
+    def top(self, stream: str, x: Tensor) -> Tensor:
         return self.layer_norm("transformer.ln_f", self.config.layer_norm_epsilon)(x)
 
     def logits(self, x: Tensor) -> Tensor:

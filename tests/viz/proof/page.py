@@ -1,4 +1,4 @@
-"""What the page is given of a run: its manifest, the bundles that it fetches, and facts where it reckons them itself."""
+"""What the page is given of a run: its manifest, the bundles that it fetches, and facts where it reckons itself."""
 
 from __future__ import annotations
 
@@ -125,12 +125,14 @@ class Page:
             states = self.bundle(payload.head, place, 0)
             return torch.cat([states["context_vector"], states["state"]], dim=-1)
         tower = self.stream.partition(":")[0]
-        layers = [page.name.rsplit(".", 1)[0] for page in self.run.pages() if page.name.split(".")[0] == tower]
+        layers = [
+            page.name.rsplit(".", 1)[0] for page in self.run.pages() if page.name.split(".")[0] == tower
+        ]
         return self.bundle(payload.residual, layers[-1])["residual"]
 
     def fact(self, name: str, stage: str, **at: int) -> Tensor:
         """A number that the page reckons, as `viz/steps.py` does."""
-        chosen = Selection(self.name, **{"head": 0, **at}, stage=stage)  # type: ignore[arg-type]
+        chosen = Selection(self.name, **{"head": 0, **at}, stage=stage)
         if chosen not in self.said:
             self.said[chosen] = facts(self.trace, chosen)
         return torch.tensor(float(self.said[chosen][name]))

@@ -14,8 +14,8 @@ from torch.nn import functional
 from models import Trace
 from models.edits import PositionsOff
 from models.errors import UnsupportedEdit
+from tests.viz.proof.own import Own
 from tests.viz.proof.page import Claims, Page
-from tests.viz.proof.towers import zeroed
 from viz import payload
 
 STEPS = (1, 5)
@@ -54,7 +54,9 @@ def step(page: Page) -> Claims:
 def turning(page: Page) -> Claims:
     """Query and key both some positions on, and their product there."""
     for head, shift in enumerate(STEPS):
-        q, k = (page.own.turned(page.block, page.of(name), shift)[head] for name in ("query_made", "key_made"))
+        q, k = (
+            page.own.turned(page.block, page.of(name), shift)[head] for name in ("query_made", "key_made")
+        )
         cells = [(page.count - 1, 1), (0, 2)]
         shown = [
             page.fact("product_moved", "turning", head=head, query=query, key=key, shift=shift)
@@ -72,10 +74,7 @@ def reach(page: Page) -> Claims:
     allowed = page.own.mask(page.block, x, source)
     distances = range(1 - len(x), len(source))
     along = torch.stack(
-        [
-            torch.stack([one.diagonal(k)[allowed.diagonal(k)].mean() for k in distances])
-            for one in made
-        ]
+        [torch.stack([one.diagonal(k)[allowed.diagonal(k)].mean() for k in distances]) for one in made]
     )
     for head in range(page.block.heads):
         shown = page.bundle(payload.reach, page.name, head)
@@ -95,7 +94,7 @@ def shuffle(page: Page) -> Claims:
         order[place] = other
     yield "another order", *_both(page, page.run.module, page.run.record(order=order), order)
     blank = deepcopy(page.run.module)
-    zeroed(blank, page.own)
+    _zero(blank, page.own)
     for said in (None, order):
         try:
             other = page.run.record(order=said, edits=(PositionsOff(),))
@@ -121,3 +120,10 @@ def _tower(module: Any, asked: dict[str, Tensor]) -> Tensor:
             return module.encode(asked["input_ids"])[0].double()
         tower = module.get_encoder() if module.config.is_encoder_decoder else module.base_model
         return tower(**asked).last_hidden_state[0].double()
+
+
+def _zero(model: Any, own: Own) -> None:
+    """Take what holds positions out of a copy of a model."""
+    for name, held in (*model.named_parameters(), *model.named_buffers()):
+        if name.endswith(own.positions_at or ("\0",)):
+            held.data.zero_()

@@ -15,7 +15,7 @@ from models import load
 from models.catalog import CHECKPOINTS
 from models.huggingface.wrap import Wrapped, wrap
 from tests.viz import tiny
-from tests.viz.proof import llamas, own, towers
+from tests.viz.proof import llamas, own, towers, translators
 from tests.viz.proof.page import Run
 
 PAIRS = {"t5": 0, "bart": 2, "marian": 2}
@@ -60,8 +60,8 @@ TRANSLATED = {"text": TYPED, "target": "Le chat dort."}
 READ = {"encoder": "the cat sleeps . </s>", "decoder": "<fr> le chat dort ."}
 
 BOX: Mapping[str, Boxed] = {
-    "translator": Boxed(towers.Transformer, TRANSLATED, READ),
-    "translator-plain": Boxed(towers.Transformer, TRANSLATED, READ),
+    "translator": Boxed(translators.Transformer, TRANSLATED, READ),
+    "translator-plain": Boxed(translators.Transformer, TRANSLATED, READ),
     "t5": Boxed(
         towers.T5,
         {"text": TYPED, "target": "猫睡觉。"},
@@ -80,8 +80,8 @@ BOX: Mapping[str, Boxed] = {
     ),
     "vit": Boxed(towers.Vit, {}, {}),
     "swin": Boxed(towers.Swin, {}, {}),
-    "seq2seq": Boxed(towers.Recurrent, TRANSLATED, READ),
-    "seq2seq-attention": Boxed(towers.Recurrent, TRANSLATED, READ),
+    "seq2seq": Boxed(translators.Recurrent, TRANSLATED, READ),
+    "seq2seq-attention": Boxed(translators.Recurrent, TRANSLATED, READ),
 }
 
 
@@ -111,7 +111,7 @@ def tiny_run(name: str) -> Run:
 def box_run(name: str) -> Run:
     """A run of a model in the box: on a sentence, or on an image of noise."""
     model, boxed = load(f"builtin/{name}"), BOX[name]
-    module = model.model if isinstance(model, Wrapped) else model.network
+    module: Any = model.model if isinstance(model, Wrapped) else model.network
     if not boxed.given:
         size = module.config.image_size
         pixels = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(1))

@@ -1,10 +1,8 @@
-"""Encoders, and pairs of an encoder and a decoder, read by hand: BERT, ViT, Swin, T5, BART, Marian, and the translators
-of the box. See `own.py`."""
+"""Encoders, and pairs of an encoder and a decoder, read by hand: BERT, ViT, Swin, T5, BART, Marian. See `own.py`."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,20 +55,23 @@ class Bert(Named):
     def attention(self, block: Block) -> str:
         return f"{self.layer(block)}.attention.self"
 
-    def embedding(self, stream: str, read: Tensor) -> Tensor:  # noqa: ARG002
+    def embedding(self, stream: str, read: Tensor) -> Tensor:
         return self.state["bert.embeddings.word_embeddings.weight"][read]
 
-    def position(self, stream: str, count: int) -> Tensor:  # noqa: ARG002
+    def position(self, stream: str, count: int) -> Tensor:
         return self.state["bert.embeddings.position_embeddings.weight"][:count]
 
     def segment(self, sentence: Tensor) -> Tensor:
         return self.state["bert.embeddings.token_type_embeddings.weight"][sentence]
 
-    def entering(self, stream: str, total: Tensor) -> Tensor:  # noqa: ARG002
+    def entering(self, stream: str, total: Tensor) -> Tensor:
         return self.layer_norm("bert.embeddings.LayerNorm", self.config.layer_norm_eps)(total)
 
-    def norm(self, block: Block, stage: str) -> Norm:  # noqa: ARG002
+    def norm(self, block: Block, stage: str) -> Norm:
         return self.layer_norm(f"{self.layer(block)}.attention.output.LayerNorm", self.config.layer_norm_eps)
+
+    def mlp_norm(self, block: Block) -> Norm:
+        return self.layer_norm(f"{self.layer(block)}.output.LayerNorm", self.config.layer_norm_eps)
 
     def out(self, block: Block) -> str:
         return f"{self.layer(block)}.attention.output.dense"
@@ -86,10 +87,6 @@ class Bert(Named):
     def next_sentence(self, x: Tensor) -> Tensor:
         return self.linear(self.linear(x[0], "bert.pooler.dense").tanh(), "cls.seq_relationship")
 
-    def top(self, stream: str, x: Tensor) -> Tensor:  # noqa: ARG002
-        """What leaves the last layer has its norm still before it."""
-        return x
-
 
 class Vit(Named):
     """Patches of an image behind a class token, learned positions, LayerNorm before each sublayer."""
@@ -102,16 +99,16 @@ class Vit(Named):
     def attention(self, block: Block) -> str:
         return f"{self.layer(block)}.attention"
 
-    def embedding(self, stream: str, read: Tensor) -> Tensor:  # noqa: ARG002
+    def embedding(self, stream: str, read: Tensor) -> Tensor:
         name, size = "vit.embeddings.patch_embeddings.projection", self.config.patch_size
         maps = (self.state[f"{name}.weight"], self.state[f"{name}.bias"])
         patches = functional.conv2d(read, *maps, stride=size)[0].flatten(1).T
         return torch.cat([self.state["vit.embeddings.cls_token"][0], patches])
 
-    def position(self, stream: str, count: int) -> Tensor:  # noqa: ARG002
+    def position(self, stream: str, count: int) -> Tensor:
         return self.state["vit.embeddings.position_embeddings"][0, :count]
 
-    def norm(self, block: Block, stage: str) -> Norm:  # noqa: ARG002
+    def norm(self, block: Block, stage: str) -> Norm:
         return self.layer_norm(f"{self.layer(block)}.layernorm_before", self.config.layer_norm_eps)
 
     def mlp_norm(self, block: Block) -> Norm:
@@ -139,13 +136,16 @@ class Swin(Vit):
             place -= depth
         raise IndexError(block.name)
 
-    def embedding(self, stream: str, read: Tensor) -> Tensor:  # noqa: ARG002
+    def embedding(self, stream: str, read: Tensor) -> Tensor:
         name, size = "swin.embeddings.patch_embeddings.projection", self.config.patch_size
         maps = (self.state[f"{name}.weight"], self.state[f"{name}.bias"])
         return functional.conv2d(read, *maps, stride=size)[0].flatten(1).T
 
+    def entering(self, stream: str, total: Tensor) -> Tensor:
+        return self.layer_norm("swin.embeddings.norm", self.config.layer_norm_eps)(total)
+
     def windows(self, block: Block, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(patch,) which window each patch is in, which part of the rolled image; and (patch, 2) where in the window."""
+        """(patch,) which window each patch is in, which part of the rolled image; (patch, 2) where in the window."""
         side, size = math.isqrt(count), self.config.window_size
         is_rolled = self.layer(block).endswith("1") and side > size
         shift = size // 2 if is_rolled else 0
@@ -155,7 +155,7 @@ class Swin(Vit):
         factors = torch.tensor([side, 1])
         return (rolled // size * factors).sum(-1), (part * factors).sum(-1) * is_rolled, rolled % size
 
-    def added(self, block: Block, queries: int, keys: int) -> Tensor:  # noqa: ARG002
+    def added(self, block: Block, queries: int, keys: int) -> Tensor:
         table = self.state[f"{self.attention(block)}.relative_position_bias.relative_position_bias_table"]
         size = self.config.window_size
         inside = self.windows(block, queries)[2]
@@ -167,7 +167,7 @@ class Swin(Vit):
         window, part, _ = self.windows(block, count)
         return window[:, None] == window, part[:, None] == part
 
-    def mask(self, block: Block, x: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002
+    def mask(self, block: Block, x: Tensor, source: Tensor) -> Tensor:
         window, part = self.pattern(block, len(x))
         return window & part
 
@@ -189,10 +189,10 @@ class T5(Named):
     def attention(self, block: Block) -> str:
         return f"{self.layer(block)}.{'1.EncDecAttention' if block.kind == 'cross' else '0.SelfAttention'}"
 
-    def embedding(self, stream: str, read: Tensor) -> Tensor:  # noqa: ARG002
+    def embedding(self, stream: str, read: Tensor) -> Tensor:
         return self.state["shared.weight"][read]
 
-    def norm(self, block: Block, stage: str) -> Norm:  # noqa: ARG002
+    def norm(self, block: Block, stage: str) -> Norm:
         name = f"{self.layer(block)}.{int(block.kind == 'cross')}.layer_norm"
         return self.rms_norm(name, self.config.layer_norm_epsilon)
 
@@ -202,11 +202,11 @@ class T5(Named):
     def mlp_norm(self, block: Block) -> Norm:
         return self.rms_norm(f"{self.last(block)}.layer_norm", self.config.layer_norm_epsilon)
 
-    def scale(self, block: Block, d_head: int) -> float:  # noqa: ARG002
+    def scale(self, block: Block, d_head: int) -> float:
         return 1.0
 
     def added(self, block: Block, queries: int, keys: int) -> Tensor:
-        """Raffel et al. 2020, §2.1: a number for each head and bucket of distances; all layers share those of the first."""
+        """Raffel et al. 2020, §2.1: a number for each head and bucket of distances, those of the first layer."""
         distance = torch.arange(keys) - torch.arange(queries)[:, None]
         buckets = self.config.relative_attention_num_buckets
         later = 0
@@ -249,7 +249,7 @@ class Bart(Named):
     def attention(self, block: Block) -> str:
         return f"{self.layer(block)}.{'encoder_attn' if block.kind == 'cross' else 'self_attn'}"
 
-    def embedding(self, stream: str, read: Tensor) -> Tensor:  # noqa: ARG002
+    def embedding(self, stream: str, read: Tensor) -> Tensor:
         factor = self.config.d_model**0.5 if self.config.scale_embedding else 1.0
         return self.state["model.shared.weight"][read] * factor
 
@@ -260,11 +260,10 @@ class Bart(Named):
         return self.layer_norm(f"model.{stream}.layernorm_embedding", 1e-5)(total)
 
     def norm(self, block: Block, stage: str) -> Norm:
-        """What cross-attention reads comes from the norm after self-attention."""
-        of_self = block.kind == "self" or stage == "norm"
-        return self.layer_norm(
-            f"{self.layer(block)}.{'self_attn' if of_self else 'encoder_attn'}_layer_norm", 1e-5
-        )
+        return self.layer_norm(f"{self.attention(block)}_layer_norm", 1e-5)
+
+    def mlp_norm(self, block: Block) -> Norm:
+        return self.layer_norm(f"{self.layer(block)}.final_layer_norm", 1e-5)
 
     def out(self, block: Block) -> str:
         return f"{self.attention(block)}.out_proj"
@@ -279,81 +278,11 @@ class Bart(Named):
 class Marian(Bart):
     """The same with sines: all of a row's sines stand before its cosines."""
 
-    def position(self, stream: str, count: int) -> Tensor:  # noqa: ARG002
+    def position(self, stream: str, count: int) -> Tensor:
         width = self.config.d_model
         frequency = 10000.0 ** (-torch.arange(0, width, 2).double() / width)
         angle = torch.outer(torch.arange(count).double(), frequency)
         return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
-    def entering(self, stream: str, total: Tensor) -> Tensor:  # noqa: ARG002
+    def entering(self, stream: str, total: Tensor) -> Tensor:
         return total
-
-
-class Transformer(Named):
-    """The translator of 2017: one table for source, target and output, sines, a norm after each sum, ReLU."""
-
-    is_post = True
-    positions_at = ("positions",)
-    activation = staticmethod(functional.relu)
-
-    def attention(self, block: Block) -> str:
-        return f"{block.query_stream}.{layer_of(block)}.{'cross' if block.kind == 'cross' else 'attention'}"
-
-    def embedding(self, stream: str, read: Tensor) -> Tensor:  # noqa: ARG002
-        table = self.state["embedding.weight"]
-        return table[read] * table.shape[1] ** 0.5
-
-    def position(self, stream: str, count: int) -> Tensor:  # noqa: ARG002
-        width = self.state["embedding.weight"].shape[1]
-        frequency = 10000.0 ** (-torch.arange(0, width, 2).double() / width)
-        angle = torch.outer(torch.arange(count).double(), frequency)
-        return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
-
-    def norm(self, block: Block, stage: str) -> Norm:  # noqa: ARG002
-        return self.layer_norm(f"{self.attention(block)}_norm.norm", 1e-5)
-
-    def out(self, block: Block) -> str:
-        return f"{self.attention(block)}.output"
-
-    def networks(self, block: Block) -> tuple[str, str]:
-        name = f"{block.query_stream}.{layer_of(block)}.mlp"
-        return f"{name}.up", f"{name}.down"
-
-    def logits(self, x: Tensor) -> Tensor:
-        return x @ self.state["embedding.weight"].T
-
-
-class Recurrent(Own):
-    """The two translators before it: torch's own gated recurrent unit, and what its states end in."""
-
-    def embedding(self, stream: str, read: Tensor) -> Tensor:  # noqa: ARG002
-        return self.state["embedding.weight"][read]
-
-    def gates(self, stream: str, x: Tensor, before: Tensor) -> dict[str, Tensor]:
-        """What the word and the state before it give to each gate, the gates, and the state (Cho et al. 2014)."""
-        names = ("reset", "update", "candidate")
-        word, carried = self.linear(x, f"{stream}.input"), self.linear(before, f"{stream}.state")
-        parts = {"word": word.chunk(3, dim=-1), "carried": carried.chunk(3, dim=-1)}
-        made = {f"{part}_{gate}": rows[i] for part, rows in parts.items() for i, gate in enumerate(names)}
-        made |= {gate: (made[f"word_{gate}"] + made[f"carried_{gate}"]).sigmoid() for gate in names[:2]}
-        made["candidate"] = (made["word_candidate"] + made["reset"] * made["carried_candidate"]).tanh()
-        maps = (self.state[f"{stream}.{part}.{kind}"] for kind in ("weight", "bias") for part in ("input", "state"))
-        return made | {"state": torch.gru_cell(x, before, *maps)}
-
-    def projected(self, block: Block, x: Tensor, source: Tensor) -> Made:  # noqa: ARG002
-        """Keys and values are the encoder's states themselves (Luong et al. 2015, eq. 8)."""
-        return self.linear(x, "context.query")[None], source[None], source[None]
-
-    def scale(self, block: Block, d_head: int) -> float:  # noqa: ARG002
-        return 1.0
-
-    def logits(self, x: Tensor) -> Tensor:
-        """Of [context; state] (Luong et al. 2015, eq. 5 and 6)."""
-        return self.linear(x, "output").tanh() @ self.state["embedding.weight"].T
-
-
-def zeroed(model: Any, own: Own) -> None:
-    """Take what holds positions out of a copy of a model."""
-    for name, held in (*model.named_parameters(), *model.named_buffers()):
-        if name.endswith(own.positions_at or ("\0",)):
-            held.data.zero_()

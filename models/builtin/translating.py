@@ -65,7 +65,7 @@ class BuiltinTranslator:
 
     def described(self, arrays: Mapping[Where, np.ndarray]) -> dict[Where, np.ndarray]:  # noqa: ARG002
         """What a trace shows of the model itself beside what it computed: weights and biases."""
-        return {}
+        return {(Site.UNEMBEDDING, ""): self.network.embedding.weight.detach().numpy()}
 
     def positions(self, arrays: Mapping[Where, np.ndarray]) -> tuple[PositionalEncoding, ...]:  # noqa: ARG002
         """How the places of words enter."""

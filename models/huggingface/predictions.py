@@ -101,17 +101,17 @@ class Columns(Sequence[Token]):
 
 
 class Names(Columns):
-    """The same, each named once when somebody asks; a pickled one knows the best few columns of each row."""
+    """The same, named when somebody asks; a pickled one knows the best few columns of each row."""
 
     def __init__(self, logits: NDArray, named: Callable[[list[int]], tuple[Token, ...]]) -> None:
         super().__init__(int(logits.shape[-1]), {})
         self._logits, self._named = logits, named
-        self._asked: dict[int, Token] = {}
+        self._told: dict[int, Token] = {}
 
     def _name(self, id: int) -> Token:
-        if id not in self._asked:
-            self._asked[id] = self._named([id])[0]
-        return self._asked[id]
+        if id not in self._told:
+            self._told[id] = self._named([id])[0]
+        return self._told[id]
 
     def __reduce__(self) -> tuple[type[Columns], tuple[int, dict[int, Token]]]:
         best = np.unique(np.argsort(-self._logits, axis=-1)[..., :KEPT])

@@ -15,49 +15,50 @@ from viz.stages import STAGE_IDS
 
 torch.set_num_threads(1)
 
-BEGIN, SCORED = "tokens embedding", "scores scale mask softmax context written residual"
+BEGIN, END = "tokens embedding", "logits output choice"
+SCORED = "scores scale mask softmax context written residual"
 TURNED = f"{BEGIN} norm qkv rotation shared {SCORED}"
 PLACED, ROTARY, BIASED = "position encoding likeness", "rotation turning shuffle", "bias reach"
 BIASED_SCORES = SCORED.replace("scale", "scale bias")
-PRE_NORM = {"decoder.*.self": f"{TURNED} mlp residual_mlp output | {ROTARY}"}
+PRE_NORM = {"decoder.*.self": f"{TURNED} mlp residual_mlp {END} | {ROTARY}"}
 POST_NORM = f"{BEGIN} position qkv {SCORED} add_norm"
 
 PAIR = {
     "encoder.*.self": f"{POST_NORM} mlp residual_mlp | {PLACED} shuffle",
-    "decoder.*.self": f"{POST_NORM} output | {PLACED}",
-    "decoder.*.cross": f"{POST_NORM} mlp residual_mlp output | {PLACED}",
+    "decoder.*.self": f"{POST_NORM} {END} | {PLACED}",
+    "decoder.*.cross": f"{POST_NORM} mlp residual_mlp {END} | {PLACED}",
 }
 
 MUST: dict[str, dict[str, str]] = {
     "gpt2": {
-        "decoder.*.self": f"{BEGIN} position norm qkv {SCORED} mlp residual_mlp output | {PLACED} shuffle"
+        "decoder.*.self": f"{BEGIN} position norm qkv {SCORED} mlp residual_mlp {END} | {PLACED} shuffle"
     },
-    "bert": {"encoder.*.self": f"{POST_NORM} mlp residual_mlp output | {PLACED} shuffle"},
+    "bert": {"encoder.*.self": f"{POST_NORM} mlp residual_mlp {END} | {PLACED} shuffle"},
     "llama": PRE_NORM,
     "qwen2": PRE_NORM,
     "qwen3": PRE_NORM,
     "gemma": PRE_NORM,
     "t5": {
         "encoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} mlp residual_mlp | {BIASED} shuffle",
-        "decoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} output | {BIASED}",
-        "decoder.*.cross": f"{BEGIN} norm qkv {SCORED} mlp residual_mlp output |",
+        "decoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} {END} | {BIASED}",
+        "decoder.*.cross": f"{BEGIN} norm qkv {SCORED} mlp residual_mlp {END} |",
     },
     "bart": PAIR,
     "marian": PAIR,
-    "mixtral": {"decoder.*.self": f"{TURNED} router residual_mlp output | {ROTARY}"},
+    "mixtral": {"decoder.*.self": f"{TURNED} router residual_mlp {END} | {ROTARY}"},
     "deepseek_v3": {
-        "decoder.0.self": f"{BEGIN} norm qkv rotation {SCORED} mlp residual_mlp output | {ROTARY}",
-        "decoder.1.self": f"{BEGIN} norm qkv rotation {SCORED} router residual_mlp output | {ROTARY}",
+        "decoder.0.self": f"{BEGIN} norm qkv rotation {SCORED} mlp residual_mlp {END} | {ROTARY}",
+        "decoder.1.self": f"{BEGIN} norm qkv rotation {SCORED} router residual_mlp {END} | {ROTARY}",
     },
-    "vit": {"encoder.*.self": f"{BEGIN} position norm qkv {SCORED} mlp residual_mlp output | {PLACED}"},
+    "vit": {"encoder.*.self": f"{BEGIN} position norm qkv {SCORED} mlp residual_mlp {END} | {PLACED}"},
     "gemma2": {
-        "decoder.*.self": f"{TURNED.replace('scale', 'scale softcap').replace(' residual', '')} output | {ROTARY}"
+        "decoder.*.self": f"{TURNED.replace('scale', 'scale softcap').replace(' residual', '')} {END} | {ROTARY}"
     },
     "gpt_oss": {
-        "decoder.*.self": f"{TURNED.replace('softmax', 'softmax sink')} router residual_mlp output | {ROTARY}"
+        "decoder.*.self": f"{TURNED.replace('softmax', 'softmax sink')} router residual_mlp {END} | {ROTARY}"
     },
     "bloom": {
-        "decoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} mlp residual_mlp output | {BIASED} shuffle"
+        "decoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} mlp residual_mlp {END} | {BIASED} shuffle"
     },
 }
 """What each block must offer, the tab of positions behind the bar; it may offer more, if that is made again."""

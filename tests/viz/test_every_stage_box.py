@@ -9,15 +9,16 @@ from tests.viz.proof.runs import box_run
 
 torch.set_num_threads(1)
 
+END = "logits output choice"
 SCORED = "tokens embedding qkv scores scale mask softmax context written residual residual_mlp"
 TRANSLATOR = {
     "encoder.*.self": f"{SCORED} position add_norm mlp | position encoding likeness step shuffle",
-    "decoder.*.self": f"{SCORED.replace(' residual_mlp', '')} position add_norm output | position likeness step",
-    "decoder.*.cross": f"{SCORED} position add_norm mlp output | position encoding likeness step",
+    "decoder.*.self": f"{SCORED.replace(' residual_mlp', '')} position add_norm {END} | position likeness step",
+    "decoder.*.cross": f"{SCORED} position add_norm mlp {END} | position encoding likeness step",
 }
 EXPERTS = {
-    "decoder.0.self": f"{SCORED} norm rotation mlp output | rotation turning shuffle",
-    "decoder.[123].self": f"{SCORED} norm rotation router output | rotation turning shuffle",
+    "decoder.0.self": f"{SCORED} norm rotation mlp {END} | rotation turning shuffle",
+    "decoder.[123].self": f"{SCORED} norm rotation router {END} | rotation turning shuffle",
 }
 ENCODER = "tokens embedding gates state |"
 
@@ -26,29 +27,29 @@ MUST: dict[str, dict[str, str]] = {
     "translator-plain": TRANSLATOR,
     "t5": {
         "encoder.*.self": f"{SCORED} norm bias mlp | bias reach shuffle",
-        "decoder.*.self": f"{SCORED.replace(' residual_mlp', '')} norm bias output | bias reach",
-        "decoder.*.cross": f"{SCORED} norm mlp output |",
+        "decoder.*.self": f"{SCORED.replace(' residual_mlp', '')} norm bias {END} | bias reach",
+        "decoder.*.cross": f"{SCORED} norm mlp {END} |",
     },
     "bert": {
-        "encoder.*.self": f"{SCORED} position add_norm mlp output next_sentence | encoding likeness shuffle"
+        "encoder.*.self": f"{SCORED} position add_norm mlp {END} next_sentence | encoding likeness shuffle"
     },
-    "gpt": {"decoder.*.self": f"{SCORED} position norm mlp output | encoding likeness shuffle"},
-    "llama": {"decoder.*.self": f"{SCORED} norm rotation shared mlp output | rotation turning shuffle"},
+    "gpt": {"decoder.*.self": f"{SCORED} position norm mlp {END} | encoding likeness shuffle"},
+    "llama": {"decoder.*.self": f"{SCORED} norm rotation shared mlp {END} | rotation turning shuffle"},
     "moe": EXPERTS,
     "moe-sparse": EXPERTS,
-    "vit": {"encoder.*.self": f"{SCORED} position norm mlp output | position encoding likeness"},
+    "vit": {"encoder.*.self": f"{SCORED} position norm mlp {END} | position encoding likeness"},
     "swin": {
-        "encoder.[02].self": "tokens qkv scores scale bias mask softmax context written mlp output | bias",
-        "encoder.[13].self": "tokens qkv bias mask_parts mask softmax context written residual mlp output | bias",
+        "encoder.[02].self": f"tokens qkv scores scale bias mask softmax context written mlp {END} | bias",
+        "encoder.[13].self": f"tokens qkv bias mask_parts mask softmax context written residual mlp {END} | bias",
     },
     "seq2seq": {
         "encoder.0.recurrent": ENCODER,
-        "decoder.0.recurrent": "tokens embedding gates state bottleneck output |",
+        "decoder.0.recurrent": f"tokens embedding gates state bottleneck {END} |",
     },
     "seq2seq-attention": {
         "encoder.0.recurrent": ENCODER,
-        "decoder.0.recurrent": "tokens embedding gates state output |",
-        "decoder.0.cross": "tokens embedding qkv scores softmax context output |",
+        "decoder.0.recurrent": f"tokens embedding gates state {END} |",
+        "decoder.0.cross": f"tokens embedding qkv scores softmax context {END} |",
     },
 }
 """What each block must offer, the tab of positions behind the bar."""

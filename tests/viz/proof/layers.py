@@ -101,9 +101,29 @@ def router(page: Page) -> Claims:
     yield "probabilities", chances, shown["router_probabilities"]
 
 
+def logits(page: Page) -> Claims:
+    """For the words that are most probable in each row: their output embeddings, and their logits in every row."""
+    many = page.run.manifest["logitRows"]
+    vectors = page.bundle(payload.vectors)["output_vector"]
+    yield "vectors", page.own.ending(page.leaving()), vectors
+    made, (table, offset) = page.own.logits(vectors), page.own.unembedding()
+    for number in range(-(-len(made) // many)):
+        shown = page.bundle(payload.logits, number)
+        ids = shown["word_ids"].long()
+        yield "output embeddings", table[ids], shown["unembedding"]
+        if "unembedding_bias" in shown:
+            yield "biases", offset[ids], shown["unembedding_bias"]
+        yield "logits", made[:, ids].transpose(0, 1), shown["logits"]
+        doing = torch.tensor([1.0, page.own.logit_cap, len(table)])
+        yield "factor, cap, words", doing, shown["doing"]
+    row = page.count - 1 if page.trace.predicting else 0
+    products = vectors[row] @ table[made[row].argmax()]
+    yield "product", products, page.fact("logit_product", "logits", query=page.count - 1)
+
+
 def output(page: Page) -> Claims:
     """The best columns of each row, their share of all exponentials, and the rest summed."""
-    made = page.own.logits(page.leaving())
+    made = page.own.logits(page.own.ending(page.leaving()))
     shown = [page.bundle(payload.output, number) for number in range(-(-len(made) // outputs.ROWS))]
     ids, logits, exponentials, probabilities, totals = (
         torch.cat([one[name] for one in shown])
@@ -120,6 +140,30 @@ def output(page: Page) -> Claims:
     yield "probabilities", torch.cat([best, rest], dim=-1), torch.cat([probabilities, totals[:, 2:]], dim=-1)
     yield "sum of exponentials", powers.sum(dim=-1), totals[:, 0]
     yield "columns", torch.full((len(made),), float(size)), totals[:, 1]
+
+
+def choice(page: Page) -> Claims:
+    """The most probable column; and of the token that really came next, where there is one: its id, logit, share, rank
+    and surprise, and the mean surprise of all."""
+    made = page.own.logits(page.own.ending(page.leaving()))
+    shown = [page.bundle(payload.output, number) for number in range(-(-len(made) // outputs.ROWS))]
+    best = made.softmax(dim=-1)[-1].topk(2).values
+    for name, share in zip(("picked", "runner_up"), best, strict=True):
+        yield name, share, page.fact(f"{name}_probability", "choice", query=page.count - 1)
+    known = -torch.ones(len(made), 5).double()
+    loss = torch.zeros(2).double()
+    if page.entry["stages"]["choice"] == "choice":
+        ids = page.run.read[page.stream][1:]
+        before, surprise = made[:-1], functional.cross_entropy(made[:-1], ids, reduction="none")
+        own = before.gather(1, ids[:, None])
+        rank = 1 + (before > own).sum(dim=-1)
+        known[:-1] = torch.stack([ids, own[:, 0], (-surprise).exp(), rank, surprise], dim=-1)
+        loss = torch.stack([surprise.mean(), torch.tensor(float(len(ids))).double()])
+    truth = torch.cat([one["truth"] for one in shown])
+    for column, name in enumerate(("id", "logit", "share", "rank", "surprise")):
+        yield name, known[:, column], truth[:, column]
+    for place, name in enumerate(("loss", "rows judged")):
+        yield name, loss[place], shown[0]["loss"][place]
 
 
 def next_sentence(page: Page) -> Claims:

@@ -65,9 +65,6 @@ class Llama(Own):
     def top(self, stream: str, x: Tensor) -> Tensor:
         return self.rms_norm("model.norm", self.config.rms_norm_eps)(x)
 
-    def logits(self, x: Tensor) -> Tensor:
-        return self.linear(self.top("decoder", x), "lm_head")
-
 
 class Qwen3(Llama):
     """A norm of each head's queries and keys before they are turned."""
@@ -100,16 +97,13 @@ class Gemma2(Gemma):
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         self.softcap = self.config.attn_logit_softcapping
+        self.logit_cap = self.config.final_logit_softcapping
 
     def scale(self, block: Block, d_head: int) -> float:
         return self.config.query_pre_attn_scalar**-0.5
 
     def mask(self, block: Block, x: Tensor, source: Tensor) -> Tensor:
         return windowed(self.config, block, len(x))
-
-    def logits(self, x: Tensor) -> Tensor:
-        cap = self.config.final_logit_softcapping
-        return cap * torch.tanh(super().logits(x) / cap)
 
 
 def windowed(config: Any, block: Block, count: int) -> Tensor:

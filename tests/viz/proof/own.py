@@ -74,7 +74,11 @@ class Own:
     positions_at: tuple[str, ...] = ()
     """How the names end of what holds positions: with zeros there, the model has none."""
 
+    head = "lm_head"
+    """The name of the map that makes the logits."""
+
     softcap: float | None = None
+    logit_cap: float = 0.0
     activation: Callable[[Tensor], Tensor] = staticmethod(functional.gelu)
 
     def __init__(self, model: Any) -> None:
@@ -165,9 +169,19 @@ class Own:
         """What a tower gives, of what leaves its last layer."""
         return x
 
-    def logits(self, x: Tensor) -> Tensor:
-        """(row, vocabulary), of what leaves the last layer."""
-        raise NotImplementedError
+    def ending(self, x: Tensor) -> Tensor:
+        """The vectors that the output embeddings are multiplied with, of what leaves the last layer."""
+        return self.top("decoder", x)
+
+    def unembedding(self) -> tuple[Tensor, Tensor]:
+        """The output embeddings and their biases; one of each for every word or class."""
+        table = self.state[f"{self.head}.weight"]
+        return table, self.state.get(f"{self.head}.bias", torch.zeros(len(table)).double())
+
+    def logits(self, vectors: Tensor) -> Tensor:
+        """(row, vocabulary), of the vectors that all rows end in."""
+        made = functional.linear(vectors, *self.unembedding())
+        return self.logit_cap * torch.tanh(made / self.logit_cap) if self.logit_cap else made
 
     def next_sentence(self, x: Tensor) -> Tensor:
         """(2,): B follows A, B does not."""
@@ -216,9 +230,6 @@ class Gpt2(Own):
     def top(self, stream: str, x: Tensor) -> Tensor:
         return self.layer_norm("transformer.ln_f", self.config.layer_norm_epsilon)(x)
 
-    def logits(self, x: Tensor) -> Tensor:
-        return self.linear(self.top("decoder", x), "lm_head")
-
 
 class Bloom(Own):
     """BLOOM: no positions but ALiBi's slopes; queries, keys and values interleaved head by head."""
@@ -262,6 +273,3 @@ class Bloom(Own):
 
     def top(self, stream: str, x: Tensor) -> Tensor:
         return self.layer_norm("transformer.ln_f", self.config.layer_norm_epsilon)(x)
-
-    def logits(self, x: Tensor) -> Tensor:
-        return self.linear(self.top("decoder", x), "lm_head")

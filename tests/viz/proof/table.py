@@ -39,7 +39,9 @@ WALK: Mapping[str, Recomputation] = {
     "mlp": layers.mlp,
     "router": layers.router,
     "residual_mlp": layers.residual_mlp,
+    "logits": layers.logits,
     "output": layers.output,
+    "choice": layers.choice,
     "next_sentence": layers.next_sentence,
     "gates": layers.gates,
     "state": layers.state,
@@ -59,7 +61,8 @@ POSITIONS: Mapping[str, Recomputation] = {
 }
 
 OF_STREAM = frozenset({
-    *("tokens", "embedding", "position", "encoding", "likeness", "output", "next_sentence", "shuffle"),
+    *("tokens", "embedding", "position", "encoding", "likeness", "shuffle"),
+    *("logits", "output", "choice", "next_sentence"),
 })  # fmt: skip
 """Stages that are the same for every block of a stream: computed again once."""
 

@@ -48,6 +48,7 @@ class Bert(Named):
 
     is_post = True
     positions_at = ("position_embeddings.weight",)
+    head = "cls.predictions.decoder"
 
     def layer(self, block: Block) -> str:
         return f"bert.encoder.layer.{layer_of(block)}"
@@ -79,10 +80,10 @@ class Bert(Named):
     def networks(self, block: Block) -> tuple[str, str]:
         return f"{self.layer(block)}.intermediate.dense", f"{self.layer(block)}.output.dense"
 
-    def logits(self, x: Tensor) -> Tensor:
+    def ending(self, x: Tensor) -> Tensor:
         name = "cls.predictions.transform"
         norm = self.layer_norm(f"{name}.LayerNorm", self.config.layer_norm_eps)
-        return self.linear(norm(functional.gelu(self.linear(x, f"{name}.dense"))), "cls.predictions.decoder")
+        return norm(functional.gelu(self.linear(x, f"{name}.dense")))
 
     def next_sentence(self, x: Tensor) -> Tensor:
         return self.linear(self.linear(x[0], "bert.pooler.dense").tanh(), "cls.seq_relationship")
@@ -92,6 +93,7 @@ class Vit(Named):
     """Patches of an image behind a class token, learned positions, LayerNorm before each sublayer."""
 
     maps = ("q_proj", "k_proj", "v_proj")
+    head = "classifier"
 
     def layer(self, block: Block) -> str:
         return f"vit.layers.{layer_of(block)}"
@@ -120,9 +122,9 @@ class Vit(Named):
     def networks(self, block: Block) -> tuple[str, str]:
         return f"{self.layer(block)}.mlp.fc1", f"{self.layer(block)}.mlp.fc2"
 
-    def logits(self, x: Tensor) -> Tensor:
-        norm = self.layer_norm("vit.layernorm", self.config.layer_norm_eps)
-        return self.linear(norm(x)[:1], "classifier")
+    def ending(self, x: Tensor) -> Tensor:
+        """Of the class token alone."""
+        return self.layer_norm("vit.layernorm", self.config.layer_norm_eps)(x)[:1]
 
 
 class Swin(Vit):
@@ -171,9 +173,10 @@ class Swin(Vit):
         window, part = self.pattern(block, len(x))
         return window & part
 
-    def logits(self, x: Tensor) -> Tensor:
+    def ending(self, x: Tensor) -> Tensor:
+        """The mean of all patches."""
         norm = self.layer_norm("swin.layernorm", self.config.layer_norm_eps)
-        return self.linear(norm(x).mean(dim=0, keepdim=True), "classifier")
+        return norm(x).mean(dim=0, keepdim=True)
 
 
 class T5(Named):
@@ -231,9 +234,9 @@ class T5(Named):
     def top(self, stream: str, x: Tensor) -> Tensor:
         return self.rms_norm(f"{stream}.final_layer_norm", self.config.layer_norm_epsilon)(x)
 
-    def logits(self, x: Tensor) -> Tensor:
+    def ending(self, x: Tensor) -> Tensor:
         factor = self.config.d_model**-0.5 if self.config.scale_decoder_outputs else 1.0
-        return self.linear(self.top("decoder", x) * factor, "lm_head")
+        return self.top("decoder", x) * factor
 
 
 class Bart(Named):
@@ -271,8 +274,8 @@ class Bart(Named):
     def networks(self, block: Block) -> tuple[str, str]:
         return f"{self.layer(block)}.fc1", f"{self.layer(block)}.fc2"
 
-    def logits(self, x: Tensor) -> Tensor:
-        return self.linear(x, "lm_head") + self.state["final_logits_bias"][0]
+    def unembedding(self) -> tuple[Tensor, Tensor]:
+        return self.state["lm_head.weight"], self.state["final_logits_bias"][0]
 
 
 class Marian(Bart):

@@ -16,6 +16,7 @@ class Transformer(Named):
 
     is_post = True
     positions_at = ("positions",)
+    head = "embedding"
     activation = staticmethod(functional.relu)
 
     def attention(self, block: Block) -> str:
@@ -44,12 +45,11 @@ class Transformer(Named):
         name = f"{block.query_stream}.{layer_of(block)}.mlp"
         return f"{name}.up", f"{name}.down"
 
-    def logits(self, x: Tensor) -> Tensor:
-        return x @ self.state["embedding.weight"].T
-
 
 class Recurrent(Own):
     """The two translators before it: torch's own gated recurrent unit, and what its states end in."""
+
+    head = "embedding"
 
     def embedding(self, stream: str, read: Tensor) -> Tensor:
         return self.state["embedding.weight"][read]
@@ -76,6 +76,6 @@ class Recurrent(Own):
     def scale(self, block: Block, d_head: int) -> float:
         return 1.0
 
-    def logits(self, x: Tensor) -> Tensor:
+    def ending(self, x: Tensor) -> Tensor:
         """Of [context; state] (Luong et al. 2015, eq. 5 and 6)."""
-        return self.linear(x, "output").tanh() @ self.state["embedding.weight"].T
+        return self.linear(x, "output").tanh()

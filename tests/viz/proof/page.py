@@ -135,4 +135,4 @@ class Page:
         chosen = Selection(self.name, **{"head": 0, **at}, stage=stage)
         if chosen not in self.said:
             self.said[chosen] = facts(self.trace, chosen)
-        return torch.tensor(float(self.said[chosen][name]))
+        return torch.tensor(self.said[chosen][name], dtype=torch.float64)

@@ -108,8 +108,8 @@ def unseen(run: Run) -> Iterator[str]:
     chance = torch.Generator().manual_seed(1)
     for name, value in run.module.named_parameters():
         kept = {same: run.own.state[same] for same in names[value.data_ptr()]}
-        noise = torch.randn(value.shape, generator=chance).double() * (value.abs().max().item() or 1)
-        run.own.state |= {same: run.own.state[same] + 1e-3 * noise for same in kept}
+        noise = torch.randn(run.own.state[name].shape, generator=chance) * (value.abs().max().item() or 1)
+        run.own.state |= {same: each + 1e-3 * noise for same, each in kept.items()}
         if not next(table.faults(run), ""):
             yield name
         run.own.state |= kept

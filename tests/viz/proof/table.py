@@ -79,20 +79,19 @@ def missing(run: Run, must: Mapping[str, str]) -> list[str]:
 
 def faults(run: Run) -> Iterator[str]:
     """What a page shows that is not what is made again, and stages that nothing makes again."""
-    done: set[tuple[str, str]] = set()
-    for page in run.pages():
-        for tab, table in (("stages", WALK), ("positions", POSITIONS)):
-            for stage in page.entry[tab]:
-                key = (stage, page.stream if stage in OF_STREAM else page.name)
-                if key in done:
-                    continue
-                done.add(key)
-                if stage not in table:
-                    yield f"{page.name}: nothing makes {stage!r} of {tab} again"
-                    continue
-                for what, made, shown in table[stage](page):
-                    if said := difference(made, shown):
-                        yield f"{page.name}, {stage}, {what}: {said}"
+    pages, done = list(run.pages()), set[tuple[str, str]]()
+    for tab, table in (("stages", WALK), ("positions", POSITIONS)):
+        for page, stage in ((page, stage) for page in pages for stage in page.entry[tab]):
+            key = (stage, page.stream if stage in OF_STREAM else page.name)
+            if key in done:
+                continue
+            done.add(key)
+            if stage not in table:
+                yield f"{page.name}: nothing makes {stage!r} of {tab} again"
+                continue
+            for what, made, shown in table[stage](page):
+                if said := difference(made, shown):
+                    yield f"{page.name}, {stage}, {what}: {said}"
 
 
 def difference(made: Tensor, shown: Tensor) -> str:

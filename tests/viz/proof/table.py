@@ -81,7 +81,7 @@ def faults(run: Run) -> Iterator[str]:
     """What a page shows that is not what is made again, and stages that nothing makes again."""
     pages, done = list(run.pages()), set[tuple[str, str]]()
     for tab, table in (("stages", WALK), ("positions", POSITIONS)):
-        for page, stage in ((page, stage) for page in pages for stage in page.entry[tab]):
+        for page, stage in [(one, stage) for one in pages for stage in one.entry[tab]]:
             key = (stage, page.stream if stage in OF_STREAM else page.name)
             if key in done:
                 continue

@@ -106,6 +106,13 @@ def _facts(request: Request, at: Selection) -> dict[str, Any]:
     return facts(run(request), at)
 
 
+@functools.cache
+def _stages(request: Request, block: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The stages of a block, in the walk and in the tab of positions."""
+    trace = run(request)
+    return stages_of(trace, trace.block(block)), stages_of_positions(trace, trace.block(block))
+
+
 def request_of(address: Address) -> Request:
     """The run that an address names."""
     model, text = address["model"], address.get("text", "")
@@ -131,8 +138,7 @@ class Expected:
         self.head = self.trace.head(at.block, at.head)
         self.facts: dict[str, Any] = _facts(request, at)
         self.language, self.texts = language, texts
-        walk = stages_of(self.trace, self.block)
-        self.positions: Mapping[str, str] = stages_of_positions(self.trace, self.block)
+        walk, self.positions = _stages(request, at.block)
         self.stages: Mapping[str, str] = walk if at.stage in walk else self.positions
 
     @staticmethod

@@ -11,9 +11,12 @@ A number is found by *what it is* (a `Site`) and *where it is* (a place):
                                           mask = pattern and padding and shift, where a mask has such parts;
                                           norm_input or residual_sum, norm and its parameters, before or after it;
                                           sink: (head, query) where a model makes it from each token
-    feed-forward     "decoder.1.mlp"      mlp_input, up, gate, hidden, mlp_output and their maps, residual_sum, norm;
+    feed-forward     "decoder.1.mlp"      mlp_input, up, gate, hidden, mlp_output and their maps, its norm as a block's;
                                           router and router_probabilities:
                                           each expert's weight for each token, 0 where not chosen, and before choosing
+    what was written "decoder.1.mlp.written"  norm and its parameters, where what a block or a feed-forward network wrote
+                                          passes a norm before it is added
+    tower            "decoder"            norm_input, norm and its parameters, of what leaves the last layer
     ""               ""                   logits; next_sentence: what says whether sentence B follows sentence A
 
 The recorder keeps what is of size n × d. Everything of size n × n is derived here, per head, in float32, when it

@@ -34,7 +34,7 @@ def architecture(trace: Trace, block: Block, head: Head, at: Selection) -> Facts
         | memory.facts(trace, block)
         | written.facts(trace, block, at)
         | residual.facts(trace, block, at)
-        | norms.facts(trace, at)
+        | norms.facts(trace, block, at)
         | feedforward.facts(trace, block, at)
         | positions.facts(trace, block, head, at)
     )

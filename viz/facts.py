@@ -103,6 +103,7 @@ _NORM = frozenset({
     *("norm_size", "norm_given", "norm_spread", "norm_root", "norm_plain", "gamma", "normed"),
     *("column_size", "column_mean", "column_spread", "column_plain"),
 })  # fmt: skip
+_NORMS = ("norm", "written_norm", "mlp_norm", "mlp_written_norm", "final_norm")
 _MLP = frozenset({
     *("unit", "units", "units_shown", "units_on", "mlp_up", "mlp_hidden", "mlp_written"),
     *("units_zero", "units_zero_mean", "units_silent"),
@@ -136,8 +137,8 @@ ONLY: Mapping[str, frozenset[str]] = {
     "embedding": frozenset({"embedding", "table_value"}),
     "qkv_cross": frozenset({"memory_readers", "memory_difference", "memory_width"}),
     "written": _WRITTEN,
-    **dict.fromkeys(("residual", "residual_pre"), _sum("attention")),
-    **dict.fromkeys(("residual_mlp", "residual_mlp_pre"), _sum("mlp")),
+    **dict.fromkeys(("residual", "residual_pre", "residual_normed"), _sum("attention")),
+    **dict.fromkeys(("residual_mlp", "residual_mlp_pre", "residual_mlp_normed"), _sum("mlp")),
     **dict.fromkeys(("embedding_plain", "embedding_patches", "embedding_numbered"), frozenset({"embedding"})),
     "position": _SUM | {"pair", "wavelength"},
     **dict.fromkeys(("position_learned", "position_fixed", "position_norm"), _SUM),
@@ -168,9 +169,9 @@ ONLY: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("logits", "logits_bias", "logits_scale", "logits_cap"), _LOGIT),
     **dict.fromkeys(("choice", "choice_open"), _CHOICE | _OUTPUT),
     "next_sentence": _FOLLOWS,
-    "norm_rms": _NORM,
-    "norm_layer": _NORM | {"norm_mean", "beta"},
-    "add_norm": _NORM | {"norm_mean", "beta", "written", "before_sum"},
+    **{f"{stage}_rms": _NORM for stage in _NORMS},
+    **{f"{stage}_layer": _NORM | {"norm_mean", "beta"} for stage in _NORMS},
+    **dict.fromkeys(("add_norm", "mlp_add_norm"), _NORM | {"norm_mean", "beta", "written", "before_sum"}),
     **dict.fromkeys(("mlp", "mlp_gelu"), _MLP),
     **dict.fromkeys(("mlp_swiglu", "mlp_geglu"), _MLP | {"mlp_gate", "mlp_active"}),
 }

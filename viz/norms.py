@@ -1,4 +1,4 @@
-"""The norm of an attention block: before its queries, keys and values, or after what it wrote was added.
+"""The norms of a layer: before what a sublayer reads, after what it wrote, or after that was added; and the last one.
 
     LayerNorm   y = γ (x − mean x) ÷ √(var x + ε) + β         (Ba et al. 2016)
     RMSNorm     y = γ x ÷ √(mean x² + ε)                      (Zhang & Sennrich 2019)
@@ -17,11 +17,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.trace import Array, Site, Trace
+from models.trace import Array, Block, Site, Trace
+from viz.outputs import has_output
 from viz.selection import Fact, Selection
 
 CLOSE = 1e-3
 """How near what is computed again must be to what the model gave, relative to its size."""
+
+BUNDLES: Mapping[str, tuple[str, ...]] = {
+    "norm": ("norm", "add_norm"),
+    "written_norm": ("written_norm",),
+    "mlp_norm": ("mlp_norm", "mlp_add_norm"),
+    "mlp_written_norm": ("mlp_written_norm",),
+    "final_norm": ("final_norm",),
+}
+"""Where a norm stands, by the bundle that has its numbers → its stages: before the sublayer, or after the sum."""
+
+STAGES: Mapping[str, str] = {stage: bundle for bundle, stages in BUNDLES.items() for stage in stages}
+"""Stage → its bundle."""
 
 
 @dataclass(frozen=True)
@@ -35,37 +48,78 @@ class Norm:
     """None in RMSNorm."""
     epsilon: float
     written: Array | None
-    """What attention wrote, where the norm reads the sum with it."""
+    """What the sublayer wrote, where the norm reads the sum with it."""
 
     @property
-    def told(self) -> str:
-        """The text that tells it."""
-        return "add_norm" if self.written is not None else "norm_rms" if self.beta is None else "norm_layer"
+    def kind(self) -> str:
+        """`layer` or `rms`."""
+        return "rms" if self.beta is None else "layer"
 
 
-def norm_of(trace: Trace, block: str) -> Norm | None:
-    """The norm of a block; None where it is not known."""
+def told(trace: Trace, block: Block) -> Mapping[str, str]:
+    """Stage → the text that tells it, for every norm that a block has."""
+    found = {bundle: norm_of(trace, block, bundle) for bundle in BUNDLES}
+    tells = {}
+    for bundle, norm in found.items():
+        if norm is not None:
+            before, *after = BUNDLES[bundle]
+            tells |= {before: f"{before}_{norm.kind}"} if norm.written is None else {one: one for one in after}
+    return tells
+
+
+def norm_of(trace: Trace, block: Block, bundle: str) -> Norm | None:
+    """The norm of a block that a bundle has; None where it is not known."""
+    place, sublayer = _place(trace, block, bundle), _sublayer(block, bundle)
     needed = (Site.NORM, Site.NORM_WEIGHT, Site.NORM_EPSILON)
-    if any((site, block) not in trace.arrays for site in needed):
+    if not place or any((site, place) not in trace.arrays for site in needed):
         return None
-    before, after = ((site, block) in trace.arrays for site in (Site.NORM_INPUT, Site.ATTENTION_OUTPUT))
-    after = after and (Site.RESIDUAL_SUM, block) in trace.arrays
-    for there, site in ((before, Site.NORM_INPUT), (after, Site.RESIDUAL_SUM)):
-        found = _norm(trace, block, site) if there else None
-        if found is not None and _is_proved(found):
-            return found
-    return None
+    wrote = (Site.MLP_OUTPUT if sublayer.endswith(".mlp") else Site.ATTENTION_OUTPUT, sublayer)
+    given = wrote if bundle.endswith("written_norm") else (Site.NORM_INPUT, place)
+    total = (Site.RESIDUAL_SUM, place)
+    found = [_norm(trace, place, given)] if given in trace.arrays else []
+    found += [_norm(trace, place, total, wrote)] if {wrote, total} <= trace.arrays.keys() else []
+    return next((norm for norm in found if _is_proved(norm) and _fits(trace, block, norm)), None)
 
 
-def _norm(trace: Trace, block: str, site: Site) -> Norm:
-    bias, is_after = (Site.NORM_BIAS, block), site is Site.RESIDUAL_SUM
+def _sublayer(block: Block, bundle: str) -> str:
+    """The place of the sublayer that a norm belongs to."""
+    layer = block.name.rsplit(".", 1)[0]
+    return f"{layer}.mlp" if bundle.startswith("mlp_") else block.name
+
+
+def _place(trace: Trace, block: Block, bundle: str) -> str:
+    """The place of a norm in the trace; "" where it belongs to another block, or has been shown before."""
+    layer, sublayer = block.name.rsplit(".", 1)[0], _sublayer(block, bundle)
+    if bundle == "final_norm":
+        return layer.split(".")[0] if has_output(trace, block) else ""
+    last = [one.name for one in trace.blocks if one.name.rsplit(".", 1)[0] == layer][-1]
+    if sublayer != block.name and (block.name != last or _is_shared(trace, block.name, sublayer)):
+        return ""
+    return f"{sublayer}.written" if bundle.endswith("written_norm") else sublayer
+
+
+def _is_shared(trace: Trace, block: str, mlp: str) -> bool:
+    """Whether attention and the feed-forward network beside it read one norm, as in GPT-J."""
+    places = [(Site.NORM, block), (Site.NORM, mlp)]
+    if any(place not in trace.arrays for place in places):
+        return False
+    return np.array_equal(*(trace.array(*place) for place in places))
+
+
+def _fits(trace: Trace, block: Block, norm: Norm) -> bool:
+    """Whether it has a row for each token of the block's queries."""
+    return len(norm.given) == len(trace.tokens[block.query_stream])
+
+
+def _norm(trace: Trace, place: str, given: tuple[Site, str], wrote: tuple[Site, str] | None = None) -> Norm:
+    bias = (Site.NORM_BIAS, place)
     return Norm(
-        given=trace.array(site, block),
-        normed=trace.array(Site.NORM, block),
-        gamma=trace.array(Site.NORM_WEIGHT, block),
+        given=trace.array(*given),
+        normed=trace.array(Site.NORM, place),
+        gamma=trace.array(Site.NORM_WEIGHT, place),
         beta=trace.array(*bias) if bias in trace.arrays else None,
-        epsilon=float(trace.array(Site.NORM_EPSILON, block)),
-        written=trace.array(Site.ATTENTION_OUTPUT, block) if is_after else None,
+        epsilon=float(trace.array(Site.NORM_EPSILON, place)),
+        written=None if wrote is None else trace.array(*wrote),
     )
 
 
@@ -84,20 +138,21 @@ def _plain(norm: Norm) -> NDArray[np.floating]:
     return x / np.sqrt((x**2).mean(axis=1, keepdims=True) + norm.epsilon)
 
 
-def arrays(trace: Trace, block: str) -> Mapping[str, NDArray]:
-    """What the page shows of a block's norm, each as a matrix."""
-    norm = norm_of(trace, block)
+def arrays(trace: Trace, block: Block, bundle: str) -> Mapping[str, NDArray]:
+    """What the page shows of a norm, each as a matrix."""
+    norm = norm_of(trace, block, bundle)
     if norm is None:
         return {}
     rows = {"norm_given": norm.given, "norm": norm.normed, "gamma": norm.gamma[None]}
     rows |= {"norm_epsilon": np.array([norm.epsilon], np.float32)}
     rows |= {} if norm.beta is None else {"beta": norm.beta[None]}
-    return rows if norm.written is None else rows | {"attention_output": norm.written}
+    wrote = "mlp_output" if bundle == "mlp_norm" else "attention_output"
+    return rows if norm.written is None else rows | {wrote: norm.written}
 
 
-def facts(trace: Trace, at: Selection) -> dict[str, Fact]:
-    """How one number of the norm's output came to be."""
-    norm = norm_of(trace, at.block)
+def facts(trace: Trace, block: Block, at: Selection) -> dict[str, Fact]:
+    """How one number of the output came to be, of the norm that is in view; in any other stage, of attention's."""
+    norm = norm_of(trace, block, STAGES.get(at.stage, "norm"))
     if norm is None:
         return {}
     row = norm.given[at.query].astype(float)

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -239,9 +240,9 @@ def _outputs(rows: Sequence[outputs.Output]) -> dict[str, NDArray]:
     }
 
 
-def norm(trace: Trace, block: str) -> bytes:
-    """What a block's norm received and gave, and its parameters."""
-    return _bundle(norms.arrays(trace, trace.block(block).name))
+def norm(trace: Trace, block: str, bundle: str = "norm") -> bytes:
+    """What a norm of a block received and gave, and its parameters; `viz.norms.BUNDLES` says which there are."""
+    return _bundle(norms.arrays(trace, trace.block(block), bundle))
 
 
 def mlp(trace: Trace, block: str) -> bytes:
@@ -314,7 +315,7 @@ BUNDLES: Mapping[str, Callable[..., bytes]] = {
     "residual/{place}": residual,
     "reach/{block}/{head:int}": reach,
     "router/{block}": router,
-    "norm/{block}": norm,
+    **{f"{bundle}/{{block}}": partial(norm, bundle=bundle) for bundle in norms.BUNDLES},
     "mlp/{block}": mlp,
     "written/{block}/{page:int}": written,
     "residual_attention/{block}": residual_attention,

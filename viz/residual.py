@@ -2,6 +2,7 @@
 
     post-norm   E′ = E + f(E), and the norm of E′ goes on          (Vaswani et al. 2017, §3.1)
     pre-norm    E′ = E + f(norm E), and E′ itself goes on          (Xiong et al. 2020)
+    normed      E′ = E + norm(f(…)), and E′ itself goes on         (Gemma Team 2024; OLMo Team 2025)
 
 Which arrays of a trace are E, ΔE and E′ is found by adding them; where no sum comes out, there is nothing to show.
 """
@@ -34,15 +35,16 @@ class Sum:
     added: Array
     after: Array
     before_at: Place
-    is_post: bool
-    """Whether the sublayer reads E itself, and a norm of E′ goes on; otherwise it reads a norm of E."""
+    kind: str
+    """`post`: the sublayer reads E itself, and a norm of E′ goes on; `pre`: it reads a norm of E; `normed`: what it
+    wrote passes a norm before it is added."""
 
 
 def told(trace: Trace, block: Block, sublayer: str) -> str:
     """The text that tells a sublayer's sum; "" where it has none."""
     found = sum_of(trace, block, sublayer)
     name = "residual" if sublayer == "attention" else "residual_mlp"
-    return "" if found is None else name if found.is_post else f"{name}_pre"
+    return "" if found is None else name if found.kind == "post" else f"{name}_{found.kind}"
 
 
 def sum_of(trace: Trace, block: Block, sublayer: str) -> Sum | None:
@@ -54,13 +56,15 @@ def sum_of(trace: Trace, block: Block, sublayer: str) -> Sum | None:
     written = Site.ATTENTION_OUTPUT if sublayer == "attention" else Site.MLP_OUTPUT
     read = Site.QUERY_INPUT if sublayer == "attention" else Site.MLP_INPUT
     befores = [(read, place), *_befores(trace, block, sublayer)]
+    normed = (Site.NORM, f"{place}.written")
+    added = normed if normed in trace.arrays else (written, place)
     for before in _known(trace, befores, block):
         for after in _known(trace, list(_afters(trace, block, sublayer)), block):
-            found = (written, place) in trace.arrays and _is_sum(trace, before, (written, place), after)
-            is_post = before == (read, place)
-            if found and (not is_post or (Site.NORM, place) in trace.arrays):
-                e, delta, total = (trace.array(*one) for one in (before, (written, place), after))
-                return Sum(e, delta, total, before, is_post)
+            found = added in trace.arrays and _is_sum(trace, before, added, after)
+            kind = "normed" if added == normed else "post" if before == (read, place) else "pre"
+            if found and (kind != "post" or (Site.NORM, place) in trace.arrays):
+                e, delta, total = (trace.array(*one) for one in (before, added, after))
+                return Sum(e, delta, total, before, kind)
     return None
 
 
@@ -84,6 +88,8 @@ def _afters(trace: Trace, block: Block, sublayer: str) -> Iterator[Place]:
         names = [one.name for one in trace.blocks if one.name.rsplit(".", 1)[0] == layer]
         later = names[names.index(block.name) + 1 :]
         yield from ((Site.NORM_INPUT, name) for name in (*later, f"{layer}.mlp"))
+        yield from ((Site.QUERY_INPUT, name) for name in later)
+        yield Site.MLP_INPUT, f"{layer}.mlp"
     yield Site.RESIDUAL, layer
 
 

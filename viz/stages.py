@@ -8,7 +8,7 @@ to the selection, any other runs over its whole length. Which stages a block has
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 Axes = tuple[str, str]
 
@@ -91,6 +91,8 @@ _NORM_GIVEN = Plate("norm_given", "norm", ("query", "d_model"), "stream", "X")
 _NORMED = Plate("norm", "norm", ("query", "d_model"), "stream", "N")
 _WRITTEN = Plate("attention_output", "norm", ("query", "d_model"), "context", "O")
 _SUMMED = Plate("norm_given", "norm", ("query", "d_model"), "stream", "X+O")
+_MLP_WRITTEN = Plate("mlp_output", "mlp_norm", ("query", "d_model"), "context", "Y")
+_MLP_SUMMED = Plate("norm_given", "mlp_norm", ("query", "d_model"), "stream", "X+Y")
 _CONTRIBUTIONS = Plate("contributions", "written", ("head", "d_model"), "context", "c·W_O")
 _OUTPUT_BIAS = Plate("output_bias", "written", ("one", "d_model"), "stream", "b_O", optional=True)
 _WRITTEN_SUM = Plate("written_sum", "written", ("one", "d_model"), "context", "O")
@@ -132,6 +134,18 @@ def _residual(id: str, sublayer: str, written: str) -> Stage:
     )
 
 
+def _norm(id: str, given: Plate) -> Stage:
+    """A norm of one matrix, in the bundle that the matrix is in."""
+    plates = (given, replace(_NORMED, bundle=given.bundle))
+    return Stage(id, "stack", plates, (Source("norm_given", ("query",)),), ("norm",))
+
+
+def _add_norm(id: str, written: Plate, summed: Plate) -> Stage:
+    """A norm of a sum: what a sublayer wrote and what it read."""
+    plates = (written, summed, replace(_NORMED, bundle=summed.bundle))
+    return Stage(id, "stack", plates, (Source("norm_given", ("query",)),), ("+ X", "norm"))
+
+
 STAGES: tuple[Stage, ...] = (
     Stage("tokens", "tokens", ()),
     Stage("embedding", "stack", (_EMBEDDING,)),
@@ -148,7 +162,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("encoding", "beside", (_ROWS,)),
     Stage("likeness", "beside", (_LIKENESS,)),
     Stage("step", "dials", (), bundles=("positions",)),
-    Stage("norm", "stack", (_NORM_GIVEN, _NORMED), (Source("norm_given", ("query",)),), ("norm",)),
+    _norm("norm", _NORM_GIVEN),
     Stage(
         "gates",
         "stack",
@@ -223,14 +237,10 @@ STAGES: tuple[Stage, ...] = (
         (Source("contributions", ("d_model",)), Source("output_bias", ("d_model",))),
         ("+", "="),
     ),
+    _norm("written_norm", replace(_NORM_GIVEN, bundle="written_norm", role="context", symbol="O")),
     _residual("residual", "attention", "O"),
-    Stage(
-        "add_norm",
-        "stack",
-        (_WRITTEN, _SUMMED, _NORMED),
-        (Source("norm_given", ("query",)),),
-        ("+ X", "norm"),
-    ),
+    _add_norm("add_norm", _WRITTEN, _SUMMED),
+    _norm("mlp_norm", replace(_NORM_GIVEN, bundle="mlp_norm")),
     Stage(
         "mlp",
         "stack",
@@ -242,7 +252,10 @@ STAGES: tuple[Stage, ...] = (
         ("→", "→", "→", "→"),
     ),
     Stage("router", "router", (_CHANCES, _ROUTER)),
+    _norm("mlp_written_norm", replace(_NORM_GIVEN, bundle="mlp_written_norm", role="context", symbol="Y")),
     _residual("residual_mlp", "mlp", "Y"),
+    _add_norm("mlp_add_norm", _MLP_WRITTEN, _MLP_SUMMED),
+    _norm("final_norm", replace(_NORM_GIVEN, bundle="final_norm")),
     Stage(
         "logits",
         "product",
@@ -265,7 +278,10 @@ BEGINS = {
     "gates": "recurrent",
     "qkv": "attention",
     "add_norm": "norm",
+    "mlp_norm": "mlp_norm",
     "mlp": "feed_forward",
+    "mlp_add_norm": "mlp_norm",
+    "final_norm": "output",
     "logits": "output",
     "output": "output",
 }

@@ -13,6 +13,7 @@ import numpy as np
 
 from models.trace import Block, Head, Site, Token, Trace
 from viz.architecture import architecture, turned_pair
+from viz.norms import STAGES as NORMS
 from viz.readings import cell_reading, reading
 from viz.recurrent import facts as recurrent_facts
 from viz.selection import Fact, Selection
@@ -20,7 +21,7 @@ from viz.selection import Fact, Selection
 __all__ = ["Fact", "Selection", "arguments", "cell_reading", "facts", "reading"]
 
 SUMS = ("written", "residual", "residual_mlp")
-IN_STREAM = ("embedding", "position", "encoding", "step", "norm", "add_norm", "mlp", *SUMS)
+IN_STREAM = ("embedding", "position", "encoding", "step", *NORMS, "mlp", *SUMS)
 """Stages whose vectors have d_model dimensions."""
 
 

@@ -5,6 +5,7 @@
     positions.toml  the same for the stages of the tab of positions
     recurrent.toml  the same for the recurrent networks before the Transformer
     written.toml    the same for what is written: W_O, the residual connections, what the decoder reads of the encoder
+    norms.toml      the same for the norms around what is written, around the feed-forward network and at the end
     ending.toml     the same for how a row ends: the logits and the choice
     readings.toml   sentences about one result          errors.toml    what to say when something cannot be done
     presets.toml    ready examples                      ui.toml        labels
@@ -266,6 +267,7 @@ def _stages(folder: Path) -> dict[str, Any]:
         "positions.toml",
         "recurrent.toml",
         "written.toml",
+        "norms.toml",
         "ending.toml",
     ):
         tables = _toml(folder / file)

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Block, Site, Trace
-from viz import feedforward, logits, memory, residual, written
-from viz.norms import norm_of
+from viz import feedforward, logits, memory, norms, residual, written
 from viz.outputs import follows, has_output
 from viz.recurrent import is_recurrent
 
@@ -55,11 +54,12 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
     stream, layer = block.query_stream, block.name.rsplit(".", 1)[0]
     cells = {(Site.QUERY_UNROTATED, block.name), (Site.ANGLE, block.name), (Site.PAIR, block.name)}
     parts = ((Site.MASK_PATTERN, block.name) in has) or ((Site.MASK_SHIFT, block.name) in has)
+    norm = norms.told(trace, block)
     there = {
         "tokens": _tokens(trace, stream),
         "embedding": _embedding(trace, stream),
         "position": _position(trace, stream),
-        "norm": _norm(trace, block, after=False),
+        "norm": norm.get("norm", ""),
         "qkv": _projections(trace, block),
         "rotation": _rotation(trace, block) if cells <= has else "",
         "shared": "shared" if block.kv_heads < block.heads else "",
@@ -73,11 +73,16 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
         "sink": "sink" if (Site.SINK, block.name) in has else "",
         "context": "context",
         "written": written.told(trace, block),
+        "written_norm": norm.get("written_norm", ""),
         "residual": residual.told(trace, block, "attention"),
-        "add_norm": _norm(trace, block, after=True),
+        "add_norm": norm.get("add_norm", ""),
+        "mlp_norm": norm.get("mlp_norm", ""),
         "mlp": feedforward.told(trace, block),
         "router": _router(trace, f"{layer}.mlp"),
+        "mlp_written_norm": norm.get("mlp_written_norm", ""),
         "residual_mlp": residual.told(trace, block, "mlp"),
+        "mlp_add_norm": norm.get("mlp_add_norm", ""),
+        "final_norm": norm.get("final_norm", ""),
         "logits": logits.told(trace) if has_output(trace, block) else "",
         "output": _output(trace, block),
         "choice": _choice(trace, block),
@@ -206,12 +211,6 @@ def _router(trace: Trace, place: str) -> str:
     if (Site.ROUTER, place) not in trace.arrays:
         return ""
     return "router" if (Site.ROUTER_PROBABILITIES, place) in trace.arrays else "router_plain"
-
-
-def _norm(trace: Trace, block: Block, *, after: bool) -> str:
-    """A norm before the queries, keys and values, or after what attention wrote was added."""
-    norm = norm_of(trace, block.name)
-    return "" if norm is None or (norm.written is not None) is not after else norm.told
 
 
 def _output(trace: Trace, block: Block) -> str:

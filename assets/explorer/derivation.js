@@ -6,6 +6,7 @@
 
 import { h, sized } from "./dom.js";
 import { cell, largest, products, row, sum, within } from "./facts.js";
+import { NORMS } from "./inner.js";
 import { ofRow } from "./likely.js";
 
 /**
@@ -95,9 +96,12 @@ const LINES = {
 };
 LINES.qkv_shared = LINES.qkv;
 LINES.qkv_cross = [...LINES.qkv, { id: "line_memory" }];
-LINES.norm_layer = ["line_norm_mean", "line_norm_plain", "line_norm_scaled", "line_batch"].map((id) => ({ id }));
+for (const stage of NORMS) {
+  LINES[`${stage}_layer`] = ["line_norm_mean", "line_norm_plain", "line_norm_scaled", "line_batch"].map((id) => ({ id }));
+  LINES[`${stage}_rms`] = ["line_rms", "line_rms_plain", "line_rms_scaled", "line_batch"].map((id) => ({ id }));
+}
 LINES.add_norm = [{ id: "line_added" }, ...LINES.norm_layer];
-LINES.norm_rms = ["line_rms", "line_rms_plain", "line_rms_scaled", "line_batch"].map((id) => ({ id }));
+LINES.mlp_add_norm = [{ id: "line_added_mlp" }, ...LINES.norm_layer];
 LINES.mlp = ["line_up", "line_relu", "line_down", "line_zero"].map((id) => ({ id }));
 LINES.mlp_gelu = ["line_up", "line_gelu", "line_down", "line_near_zero"].map((id) => ({ id }));
 LINES.mlp_swiglu = ["line_gate", "line_gated", "line_down", "line_near_zero"].map((id) => ({ id }));
@@ -111,7 +115,7 @@ Object.assign(LINES, Object.fromEntries(Object.entries({
   reach: ["line_reach", "line_reach_factor"], reach_alibi: ["line_reach_slope", "line_reach", "line_reach_factor"],
 }).map(([told, ids]) => [told, ids.map((id) => ({ id }))])));
 LINES.written = ["line_head_written", "line_written_sum", "line_written_lengths"].map((id) => ({ id }));
-for (const told of ["residual", "residual_pre", "residual_mlp", "residual_mlp_pre"]) {
+for (const told of ["", "_pre", "_normed"].flatMap((kind) => [`residual${kind}`, `residual_mlp${kind}`])) {
   LINES[told] = ["sum", "lengths", "cosine"].map((part) => ({ id: `line_${part}_${told.includes("mlp") ? "mlp" : "attention"}` }));
 }
 for (const told of ["output", "output_next", "output_target", "output_masked", "output_label", "output_class"]) {

@@ -1,7 +1,7 @@
 // @ts-check
 /** A run's arrays and a selection → the facts of each step. `viz/steps.py` computes the same and is the reference. */
 
-import { feedForward, normed } from "./inner.js";
+import { NORMS, feedForward, normed } from "./inner.js";
 import { unitFacts } from "./recurrent.js";
 import { choiceFacts, followFacts, logitFacts, outputFacts } from "./likely.js";
 import { placeFacts } from "./places.js";
@@ -10,7 +10,7 @@ import { memoryFacts, residualFacts, writtenFacts } from "./written.js";
 /** @typedef {import("./store.js").Store} Store */
 
 /** Stages whose vectors have d_model dimensions. */
-const IN_STREAM = ["embedding", "position", "encoding", "step", "norm", "add_norm", "mlp", "written", "residual", "residual_mlp"];
+const IN_STREAM = ["embedding", "position", "encoding", "step", ...NORMS, "mlp", "written", "residual", "residual_mlp"];
 
 /** Row `i` of a matrix. @param {import("./store.js").Tensor} tensor @param {number} i @returns {Float32Array} */
 export const row = (tensor, i) => tensor.data.subarray(i * tensor.shape[1], (i + 1) * tensor.shape[1]);
@@ -49,7 +49,7 @@ export function facts(store) {
     ...(arrays.head?.weights ? headFacts(store, arrays.head, at, block) : arrays.head?.state ? unitFacts(store, arrays.head, at) : {}),
     ...placeFacts(arrays, at),
     ...(arrays.router ? routed(arrays.router, at) : {}),
-    ...(arrays.norm?.norm ? normed(arrays.norm, at) : {}),
+    ...normed(arrays[store.stage.plates.at(-1)?.bundle]?.norm ? arrays[store.stage.plates.at(-1).bundle] : arrays.norm, at),
     ...writtenFacts(arrays.written, at), ...residualFacts(arrays, at), ...memoryFacts(arrays.projection),
     ...(arrays.mlp?.up ? feedForward(arrays.mlp, at) : {}),
     ...(arrays.logits?.logits && arrays.vectors ? logitFacts(arrays, store.state.selection.query, at, run) : {}),

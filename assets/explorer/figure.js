@@ -4,6 +4,7 @@
 import { drawAside } from "./aside.js";
 import { Dials } from "./dials.js";
 import { calm, fitted, h, sized } from "./dom.js";
+import { NORM_BUNDLES } from "./inner.js";
 import { ofRow, wordsOf } from "./likely.js";
 import { guides, outline } from "./marks.js";
 import { drawBar, drawPlate, limitOf, NUMBERS, valueAt } from "./plate.js";
@@ -101,9 +102,9 @@ export class Figure {
   /** @returns {import("./scenes.js").Room} */
   room() {
     const { store, words } = this;
-    const { state } = store;
-    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "residual_attention", "residual_mlp", "positions", "reach", "vectors", "head"].map((name) => state.arrays[name] ?? {}), cut(state.arrays.written, state.selection.query), ofRow(state.arrays.logits, state.selection.query)));
-    const { stage } = store;
+    const { state, stage } = store;
+    const norms = stage.plates.map((/** @type {any} */ plate) => plate.bundle).filter((/** @type {string} */ name) => NORM_BUNDLES.includes(name));
+    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "mlp", "residual_attention", "residual_mlp", "positions", "reach", "vectors", "head", ...norms].map((name) => state.arrays[name] ?? {}), cut(state.arrays.written, state.selection.query), ofRow(state.arrays.logits, state.selection.query)));
     const pen = /** @type {CanvasRenderingContext2D} */ (this.base.getContext("2d"));
     const font = 12.5 * state.textSize;
     return {
@@ -132,6 +133,7 @@ export class Figure {
     if (name === "masked_scores" && !("mask" in stages)) return this.words.ui("array_scores");
     if (name === "likeness" && this.store.told("likeness") === "likeness_cosine") return this.words.ui("array_likeness_cosine");
     if (name.endsWith("_made") && !("rotation" in stages)) return this.words.ui(`array_${name.replace("_made", "")}`);
+    if (name.startsWith("added_") && this.store.told(this.store.stage.id).endsWith("_normed")) return this.words.ui("array_added_normed");
     if (name === "residual" && stages.position === "position_norm") return this.words.ui("array_residual_norm");
     return this.words.ui(name === "token_embedding" && route !== "builtin" ? "array_token_embedding_any" : `array_${name}`);
   }

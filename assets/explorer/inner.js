@@ -6,8 +6,15 @@
 /** @param {Tensor} tensor @param {number} i @param {number} j @returns {number} */
 const cell = (tensor, i, j) => tensor.data[i * tensor.shape[1] + j];
 
-/** @param {Bundle} norm @param {Selection} at */
+/** The stages that are norms. */
+export const NORMS = ["norm", "add_norm", "written_norm", "mlp_norm", "mlp_add_norm", "mlp_written_norm", "final_norm"];
+
+/** The bundles of their numbers: each has that before a sublayer, or after its sum. */
+export const NORM_BUNDLES = ["norm", "written_norm", "mlp_norm", "mlp_written_norm", "final_norm"];
+
+/** @param {Bundle | undefined} norm @param {Selection} at */
 export function normed(norm, at) {
+  if (!norm?.norm) return {};
   const size = norm.norm_given.shape[1];
   const row = Array.from(norm.norm_given.data.subarray(at.query * size, (at.query + 1) * size));
   const place = Math.min(at.dimension, size - 1);
@@ -15,7 +22,8 @@ export function normed(norm, at) {
   const mean = norm.beta ? average(row) : 0;
   const spread = average(row.map((value) => (value - mean) ** 2));
   const root = Math.sqrt(spread + norm.norm_epsilon.data[0]);
-  const written = norm.attention_output ? cell(norm.attention_output, at.query, place) : 0;
+  const added = norm.attention_output ?? norm.mlp_output;
+  const written = added ? cell(added, at.query, place) : 0;
   return {
     norm_size: size, norm_given: row[place], norm_mean: mean, norm_spread: spread, norm_root: root, norm_plain: (row[place] - mean) / root,
     ...columned(norm, at.query, place), gamma: norm.gamma.data[place], beta: norm.beta?.data[place] ?? 0, normed: cell(norm.norm, at.query, place), written, before_sum: row[place] - written,

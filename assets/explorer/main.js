@@ -12,6 +12,7 @@ import { Explanation } from "./explain.js";
 import { ranked, row } from "./facts.js";
 import { Figure } from "./figure.js";
 import { Generate } from "./generate.js";
+import { NORM_BUNDLES } from "./inner.js";
 import { Heads } from "./heads.js";
 import { ROWS } from "./likely.js";
 import { Bars, Lines } from "./lines.js";
@@ -300,7 +301,7 @@ class Page {
   /** Where the bundles are that the stage in view shows. @param {any} run @param {any} selection @returns {Record<string, string>} */
   paths(run, { block, head, query, stage }) {
     const { queryStream, stages, writtenRows } = run.blocks.find((/** @type {any} */ each) => each.name === block);
-    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, norm: `norm/${block}`, mlp: `mlp/${block}`, written: `written/${block}/${Math.floor(query / (writtenRows || 1))}`, residual_attention: `residual_attention/${block}`, residual_mlp: `residual_mlp/${block}`, positions: `positions/${queryStream}`, reach: `reach/${block}/${head}`, vectors: "vectors", logits: `logits/${run.predicting ? Math.floor(query / (run.logitRows || 1)) : 0}`, output: `output/${run.predicting ? Math.floor(query / ROWS) : 0}` };
+    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, ...Object.fromEntries(NORM_BUNDLES.map((name) => [name, `${name}/${block}`])), mlp: `mlp/${block}`, written: `written/${block}/${Math.floor(query / (writtenRows || 1))}`, residual_attention: `residual_attention/${block}`, residual_mlp: `residual_mlp/${block}`, positions: `positions/${queryStream}`, reach: `reach/${block}/${head}`, vectors: "vectors", logits: `logits/${run.predicting ? Math.floor(query / (run.logitRows || 1)) : 0}`, output: `output/${run.predicting ? Math.floor(query / ROWS) : 0}` };
     const shown = this.store.state.config.stages.find((/** @type {any} */ each) => each.id === stage);
     const needed = new Set(["head", ...shown.plates.map((/** @type {any} */ plate) => plate.bundle), ...shown.bundles]);
     const small = run.tokens[queryStream].length * run.model.d_model < SMALL;

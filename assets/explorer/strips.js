@@ -194,10 +194,11 @@ export class StageStrip {
     const plates = stage.id === "qkv" ? stage.plates.slice(2) : stage.id === "rotation" ? [stage.plates[0], stage.plates[1]] : stage.plates.slice(-1);
     if (stage.id === "shared") return this.comb(pen, size);
     const found = plates.map((/** @type {any} */ plate) => (plate.bundle === "logits" ? ofRow(arrays.logits, this.store.state.selection.query) : arrays[plate.bundle] ?? arrays.head)?.[plate.array] ?? arrays.stream?.[plate.array]);
+    if (stage.id.endsWith("norm") && !found.some(Boolean)) return this.sketch(pen, size, false);
     if (/written|residual/.test(stage.id) && !found.some(Boolean)) return this.plus(pen, size, stage.id === "written");
     if (stage.id === "logits" && !found.some(Boolean)) return this.corner(pen, size);
     if (stage.id === "router" && !found.some(Boolean)) return this.chosen(pen, size);
-    if (/norm|mlp/.test(stage.id) && !found.some(Boolean)) return this.sketch(pen, size, stage.id === "mlp");
+    if (stage.id === "mlp" && !found.some(Boolean)) return this.sketch(pen, size, true);
     plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
       const tensor = found[i];
       if (!tensor) return;

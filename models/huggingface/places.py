@@ -65,6 +65,10 @@ class Plan:
         """The first list of layers of a tower."""
         return next(layers for layers in self.lengths if self.tower(layers) == tower)
 
+    def last(self, tower: str) -> str:
+        """The last list of layers of a tower."""
+        return next(layers for layers in reversed(self.lengths) if self.tower(layers) == tower)
+
     def depth(self, tower: str) -> int:
         """How many layers a tower has, with and without attention."""
         return sum(length for layers, length in self.lengths.items() if self.tower(layers) == tower)

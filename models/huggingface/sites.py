@@ -10,6 +10,8 @@
     norm                what a norm gives back whose output the attention or the MLP reads (before it), or whose input
                         is the sum with what they wrote (after it)
     norm_input          what that norm received, where it stands before; its γ, β and ε (see inner)
+    norm at `.written`  what a norm gives that reads what the attention or the MLP wrote, before it is added
+    norm at the tower   what a norm gives that reads what leaves the last layer
     up, gate            what the maps of the feed-forward network gave from which its hidden vectors come (see inner)
     router              what a layer's router chose: each expert's weight for each token, 0 where not chosen
     router_probabilities the same before it chose
@@ -59,7 +61,8 @@ class Wanted:
     layers: str
     layer: int
     suffix: str
-    """What follows the layer in the name of the place: nothing, `.self`, `.cross` or `.mlp`; `-` for the tower."""
+    """What follows the layer in the name of the place: nothing, `.self`, `.cross` or `.mlp`, and `.written` after those;
+    `-` for the tower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def find(
 
 
 def _of_tower(plan: Plan, layers: str, steps: Mapping[str, Step]) -> Iterator[Wanted]:
-    """The residual stream: into the first layer of a list, and out of each."""
+    """The residual stream: into the first layer of a list, and out of each; and the norm that reads the last."""
     tower = plan.tower(layers)
     for layer in range(plan.lengths[layers]):
         step = steps.get(f"{layers}.{layer}")
@@ -100,6 +103,21 @@ def _of_tower(plan: Plan, layers: str, steps: Mapping[str, Step]) -> Iterator[Wa
         if layer == 0 and plan.first(tower) == layers:
             yield Wanted(Site.RESIDUAL, step.path, "given", tower, layers, layer, "-")
         yield Wanted(Site.RESIDUAL, step.path, "output", tower, layers, layer, "")
+    for site, norm, part, suffix in _norm_at_the_end(plan, layers, steps):
+        yield Wanted(site, norm.path, part, tower, layers, plan.lengths[layers] - 1, suffix)
+
+
+def _norm_at_the_end(plan: Plan, layers: str, steps: Mapping[str, Step]) -> Iterator[Found]:
+    """The norm that reads what leaves a tower's last layer; it is in no layer itself."""
+    last = steps.get(f"{layers}.{plan.lengths[layers] - 1}")
+    if last is None or plan.last(plan.tower(layers)) != layers:
+        return
+    outside = (step for path, step in steps.items() if not path.startswith(f"{layers}."))
+    norm = next((step for step in outside if is_norm(step) and same(step.given, last.output)), None)
+    if norm is not None:
+        yield Site.NORM, norm, "output", "-"
+        yield Site.NORM_INPUT, norm, "given", "-"
+        yield from of_norm(norm, "-")
 
 
 def _layers(
@@ -168,6 +186,7 @@ class Layer:
         mlp = self._mlp()
         if mlp is not None:
             yield from self._of_mlp(mlp)
+        yield from self._norms_of_written(mlp)
         yield from self._norms_after(mlp)
 
     def _of_router(self, step: Step) -> Iterator[Found]:
@@ -210,14 +229,31 @@ class Layer:
         yield Site.MLP_OUTPUT, mlp, "output", ".mlp"
         maps = [step for step in self.inside if is_linear(step) and step.given is not None]
         down = next((step for step in maps if equal(step.output, mlp.output)), None)
+        made = [] if down is None else list(of_feed_forward(down, self.inside))
         if down is not None:
             yield Site.HIDDEN, down, "given", ".mlp"
-            yield from of_feed_forward(down, self.inside)
-        norm = next((step for step in self.inside if is_norm(step) and same(step.output, mlp.given)), None)
+            yield from made
+        reads = [mlp.given, *(step.given for site, step, *_ in made if site is Site.MLP_INPUT)]
+        norms = (step for step in self.inside if is_norm(step))
+        norm = next((step for step in norms if any(same(step.output, given) for given in reads)), None)
         if norm is not None and not self._is_after(norm):
             yield Site.NORM, norm, "output", ".mlp"
             yield Site.NORM_INPUT, norm, "given", ".mlp"
             yield from of_norm(norm, ".mlp")
+
+    def _norms_of_written(self, mlp: Step | None) -> Iterator[Found]:
+        """Norms between what a sublayer wrote and the sum, as in Gemma 2 and OLMo 2."""
+        kinds = {".cross" if place.cross else ".self": step for place, step in self.attended.items()}
+        for kind, written in (kinds | ({} if mlp is None else {".mlp": mlp})).items():
+            norm = self._norm_of(written)
+            if norm is not None:
+                yield Site.NORM, norm, "output", f"{kind}.written"
+                yield from of_norm(norm, f"{kind}.written")
+
+    def _norm_of(self, written: Step) -> Step | None:
+        """The norm that reads what a sublayer wrote, and nothing else."""
+        later = self.inside[self.inside.index(written) + 1 :]
+        return next((step for step in later if is_norm(step) and equal(step.given, written.output)), None)
 
     def _norms_after(self, mlp: Step | None) -> Iterator[Found]:
         """Norms that read a sum, as in the Transformer of 2017: after each attention, and after the MLP."""
@@ -256,7 +292,7 @@ class Layer:
                 yield given + step.output
 
     def _mlp(self) -> Step | None:
-        """The outermost module that gives the last part of the layer's sum."""
+        """The outermost module that gives the last part of the layer's sum, or what a norm makes that part of."""
         last = max(self.attended.values(), key=self.inside.index, default=None)
         if (
             last is None
@@ -273,7 +309,9 @@ class Layer:
         fitting = [
             step for step in later if like(step.output, self.step.output) and self._is_last_part(step, later)
         ]
-        same = [step for step in fitting if equal(step.output, fitting[-1].output)]
+        part = fitting[-1].output if fitting else None
+        part = next((step.given for step in fitting if is_norm(step) and equal(step.output, part)), part)
+        same = [step for step in later if equal(step.output, part)]
         return min(same, key=lambda step: step.path.count("."), default=None)
 
     def _is_last_part(self, step: Step, later: Sequence[Step]) -> bool:

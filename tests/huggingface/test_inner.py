@@ -49,7 +49,7 @@ def given_to_norms(trace: Trace) -> list[tuple[Site, str]]:
 def test_layer_norm_is_computed_again(name):
     trace = trace_of(name)
     norms = given_to_norms(trace)
-    assert {place.rsplit(".", 1)[1] for _, place in norms} >= {"self"}
+    assert {place.rsplit(".", 1)[-1] for _, place in norms} >= {"self"}
     for site, place in norms:
         x, gamma, beta = (double(trace, one, place) for one in (site, Site.NORM_WEIGHT, Site.NORM_BIAS))
         centred = x - x.mean(dim=1, keepdim=True)

@@ -63,7 +63,9 @@ def told(trace: Trace, block: Block) -> Mapping[str, str]:
     for bundle, norm in found.items():
         if norm is not None:
             before, *after = BUNDLES[bundle]
-            tells |= {before: f"{before}_{norm.kind}"} if norm.written is None else {one: one for one in after}
+            tells |= (
+                {before: f"{before}_{norm.kind}"} if norm.written is None else {one: one for one in after}
+            )
     return tells
 
 

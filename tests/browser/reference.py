@@ -24,6 +24,7 @@ _QKV = ("line_query", "line_key", "line_value")
 _TURNED = ("line_turn", "line_turn_products")
 _ADDED = ("line_embedding_short", "line_place", "line_input")
 _NORM = ("line_norm_mean", "line_norm_plain", "line_norm_scaled", "line_batch")
+_NORMS = ("norm", "written_norm", "mlp_norm", "mlp_written_norm", "final_norm")
 _SUM = ("line_sum", "line_lengths", "line_cosine")
 _DOT, _MADE = "line_logit_dot", ("bias", "scale", "cap")
 _OUTPUT = ("line_logit", "line_output_exp", "line_output_sum", "line_output")
@@ -39,8 +40,8 @@ LINES = {
     **dict.fromkeys(("qkv", "qkv_shared"), _QKV),
     "qkv_cross": (*_QKV, "line_memory"),
     "written": ("line_head_written", "line_written_sum", "line_written_lengths"),
-    **dict.fromkeys(("residual", "residual_pre"), tuple(f"{line}_attention" for line in _SUM)),
-    **dict.fromkeys(("residual_mlp", "residual_mlp_pre"), tuple(f"{line}_mlp" for line in _SUM)),
+    **{f"residual{kind}": tuple(f"{line}_attention" for line in _SUM) for kind in ("", "_pre", "_normed")},
+    **{f"residual_mlp{kind}": tuple(f"{line}_mlp" for line in _SUM) for kind in ("", "_pre", "_normed")},
     "position_segment": ("line_embedding_short", "line_place", "line_sentence", "line_normed"),
     "qkv_several": ("line_made_query", "line_made_key", "line_made_value"),
     "rotation": ("line_turn_angle", *_TURNED),
@@ -57,9 +58,10 @@ LINES = {
     "choice_open": ("line_picked",),
     **dict.fromkeys(("output", "output_next", "output_target", "output_masked"), _OUTPUT),
     **dict.fromkeys(("output_label", "output_class"), _OUTPUT),
-    "norm_layer": _NORM,
+    **{f"{stage}_layer": _NORM for stage in _NORMS},
+    **{f"{stage}_rms": ("line_rms", "line_rms_plain", "line_rms_scaled", "line_batch") for stage in _NORMS},
     "add_norm": ("line_added", *_NORM),
-    "norm_rms": ("line_rms", "line_rms_plain", "line_rms_scaled", "line_batch"),
+    "mlp_add_norm": ("line_added_mlp", *_NORM),
     "mlp": ("line_up", "line_relu", "line_down", "line_zero"),
     "mlp_gelu": ("line_up", "line_gelu", "line_down", "line_near_zero"),
     "mlp_swiglu": ("line_gate", "line_gated", "line_down", "line_near_zero"),

@@ -41,6 +41,7 @@ def test_the_light_follows_the_stage(open_page: Open):
         "softmax": "decoder.1.cross:attention",
         "add_norm": "decoder.1.cross:norm",
         "mlp": "decoder.1:feed_forward",
+        "mlp_add_norm": "decoder.1:mlp_norm",
         "output": "decoder:output",
     }
     for stage, lighted in where.items():
@@ -52,6 +53,7 @@ def test_a_click_on_a_place_goes_there(open_page: Open):
     for id, block, stage in (
         ("decoder.1.self:attention", "decoder.1.self", "qkv"),
         ("decoder.1:feed_forward", "decoder.1.cross", "mlp"),
+        ("decoder.1:mlp_norm", "decoder.1.cross", "mlp_add_norm"),
         ("decoder:embedding", "decoder.1.cross", "embedding"),
         ("encoder:tokens", "encoder.0.self", "tokens"),
         ("decoder:output", "decoder.1.cross", "logits"),

@@ -39,7 +39,7 @@ def near(made: torch.Tensor, wanted: torch.Tensor) -> bool:
 
 
 def given_to_norms(trace: Trace) -> list[tuple[Site, str]]:
-    """Each norm of the trace by what it received: before a sublayer, or after one the sum with what was written."""
+    """Each norm of the trace by what it received: before a sublayer or at the end, or after a sublayer the sum."""
     before = {place for site, place in trace.arrays if site is Site.NORM_INPUT}
     places = {place for site, place in trace.arrays if site is Site.NORM_WEIGHT}
     return [(Site.NORM_INPUT if place in before else Site.RESIDUAL_SUM, place) for place in sorted(places)]

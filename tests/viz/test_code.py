@@ -36,6 +36,7 @@ BUILTIN_WALK = (
     "add_norm",
     "mlp",
     "residual_mlp",
+    "mlp_add_norm",
     "logits",
     "output",
     "choice",
@@ -73,6 +74,11 @@ MODEL_OF = {
     **dict.fromkeys(("norm_layer", "mlp_gelu"), "gpt2"),
     **dict.fromkeys(("norm_rms", "mlp_swiglu"), "llama"),
     "mlp_geglu": "gemma",
+    **dict.fromkeys(("mlp_norm_layer", "final_norm_layer"), "gpt2"),
+    **dict.fromkeys(("mlp_norm_rms", "final_norm_rms"), "llama"),
+    **dict.fromkeys(("written_norm_layer", "mlp_written_norm_layer"), "swinv2"),
+    **dict.fromkeys(("written_norm_rms", "mlp_written_norm_rms"), "gemma2"),
+    **dict.fromkeys(("residual_normed", "residual_mlp_normed"), "olmo2"),
     "qkv_cross": "t5",
     **dict.fromkeys(("written", "residual_pre", "residual_mlp_pre"), "gpt2"),
     **dict.fromkeys(("residual", "residual_mlp"), "bert"),
@@ -142,7 +148,7 @@ WALKS = [
     for block in BLOCKS
     if (stage not in {"logits", "output", "choice"} or block.startswith("decoder"))
     and (
-        stage not in {"mlp", "residual_mlp"}
+        stage not in {"mlp", "residual_mlp", "mlp_add_norm"}
         or block.endswith("cross" if block.startswith("decoder") else "self")
     )
 ]

@@ -16,50 +16,49 @@ from viz.stages import STAGE_IDS
 torch.set_num_threads(1)
 
 BEGIN, END = "tokens embedding", "logits output choice"
+FED, FED_POST = "mlp_norm mlp residual_mlp", "mlp residual_mlp mlp_add_norm"
+ROUTED, LAST = "mlp_norm router residual_mlp", f"final_norm {END}"
 SCORED = "scores scale mask softmax context written residual"
 TURNED = f"{BEGIN} norm qkv rotation shared {SCORED}"
 PLACED, ROTARY, BIASED = "position encoding likeness", "rotation turning shuffle", "bias reach"
 BIASED_SCORES = SCORED.replace("scale", "scale bias")
-PRE_NORM = {"decoder.*.self": f"{TURNED} mlp residual_mlp {END} | {ROTARY}"}
+PRE_NORM = {"decoder.*.self": f"{TURNED} {FED} {LAST} | {ROTARY}"}
 POST_NORM = f"{BEGIN} position qkv {SCORED} add_norm"
 
 PAIR = {
-    "encoder.*.self": f"{POST_NORM} mlp residual_mlp | {PLACED} shuffle",
+    "encoder.*.self": f"{POST_NORM} {FED_POST} | {PLACED} shuffle",
     "decoder.*.self": f"{POST_NORM} {END} | {PLACED}",
-    "decoder.*.cross": f"{POST_NORM} mlp residual_mlp {END} | {PLACED}",
+    "decoder.*.cross": f"{POST_NORM} {FED_POST} {END} | {PLACED}",
 }
 
 MUST: dict[str, dict[str, str]] = {
-    "gpt2": {
-        "decoder.*.self": f"{BEGIN} position norm qkv {SCORED} mlp residual_mlp {END} | {PLACED} shuffle"
-    },
-    "bert": {"encoder.*.self": f"{POST_NORM} mlp residual_mlp {END} | {PLACED} shuffle"},
+    "gpt2": {"decoder.*.self": f"{BEGIN} position norm qkv {SCORED} {FED} {LAST} | {PLACED} shuffle"},
+    "bert": {"encoder.*.self": f"{POST_NORM} {FED_POST} {END} | {PLACED} shuffle"},
     "llama": PRE_NORM,
     "qwen2": PRE_NORM,
     "qwen3": PRE_NORM,
     "gemma": PRE_NORM,
     "t5": {
-        "encoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} mlp residual_mlp | {BIASED} shuffle",
-        "decoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} {END} | {BIASED}",
-        "decoder.*.cross": f"{BEGIN} norm qkv {SCORED} mlp residual_mlp {END} |",
+        "encoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} {FED} | {BIASED} shuffle",
+        "decoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} {LAST} | {BIASED}",
+        "decoder.*.cross": f"{BEGIN} norm qkv {SCORED} {FED} {LAST} |",
     },
     "bart": PAIR,
     "marian": PAIR,
-    "mixtral": {"decoder.*.self": f"{TURNED} router residual_mlp {END} | {ROTARY}"},
+    "mixtral": {"decoder.*.self": f"{TURNED} {ROUTED} {LAST} | {ROTARY}"},
     "deepseek_v3": {
-        "decoder.0.self": f"{BEGIN} norm qkv rotation {SCORED} mlp residual_mlp {END} | {ROTARY}",
-        "decoder.1.self": f"{BEGIN} norm qkv rotation {SCORED} router residual_mlp {END} | {ROTARY}",
+        "decoder.0.self": f"{BEGIN} norm qkv rotation {SCORED} {FED} {LAST} | {ROTARY}",
+        "decoder.1.self": f"{BEGIN} norm qkv rotation {SCORED} {ROUTED} {LAST} | {ROTARY}",
     },
-    "vit": {"encoder.*.self": f"{BEGIN} position norm qkv {SCORED} mlp residual_mlp {END} | {PLACED}"},
+    "vit": {"encoder.*.self": f"{BEGIN} position norm qkv {SCORED} {FED} {LAST} | {PLACED}"},
     "gemma2": {
-        "decoder.*.self": f"{TURNED.replace('scale', 'scale softcap').replace(' residual', '')} {END} | {ROTARY}"
+        "decoder.*.self": f"{TURNED.replace('scale', 'scale softcap')} written_norm {FED} mlp_written_norm {LAST} | {ROTARY}"
     },
-    "gpt_oss": {
-        "decoder.*.self": f"{TURNED.replace('softmax', 'softmax sink')} router residual_mlp {END} | {ROTARY}"
+    "olmo2": {
+        "decoder.*.self": f"{TURNED.replace(' norm', '')} written_norm mlp mlp_written_norm residual_mlp {LAST} | {ROTARY}"
     },
-    "bloom": {
-        "decoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} mlp residual_mlp {END} | {BIASED} shuffle"
-    },
+    "gpt_oss": {"decoder.*.self": f"{TURNED.replace('softmax', 'softmax sink')} {ROUTED} {LAST} | {ROTARY}"},
+    "bloom": {"decoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} {FED} {LAST} | {BIASED} shuffle"},
 }
 """What each block must offer, the tab of positions behind the bar; it may offer more, if that is made again."""
 

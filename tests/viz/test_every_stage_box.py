@@ -10,15 +10,16 @@ from tests.viz.proof.runs import box_run
 torch.set_num_threads(1)
 
 END = "logits output choice"
+LAST = f"final_norm {END}"
 SCORED = "tokens embedding qkv scores scale mask softmax context written residual residual_mlp"
 TRANSLATOR = {
-    "encoder.*.self": f"{SCORED} position add_norm mlp | position encoding likeness step shuffle",
+    "encoder.*.self": f"{SCORED} position add_norm mlp mlp_add_norm | position encoding likeness step shuffle",
     "decoder.*.self": f"{SCORED.replace(' residual_mlp', '')} position add_norm {END} | position likeness step",
-    "decoder.*.cross": f"{SCORED} position add_norm mlp {END} | position encoding likeness step",
+    "decoder.*.cross": f"{SCORED} position add_norm mlp mlp_add_norm {END} | position encoding likeness step",
 }
 EXPERTS = {
-    "decoder.0.self": f"{SCORED} norm rotation mlp {END} | rotation turning shuffle",
-    "decoder.[123].self": f"{SCORED} norm rotation router {END} | rotation turning shuffle",
+    "decoder.0.self": f"{SCORED} norm rotation mlp_norm mlp {LAST} | rotation turning shuffle",
+    "decoder.[123].self": f"{SCORED} norm rotation mlp_norm router {LAST} | rotation turning shuffle",
 }
 ENCODER = "tokens embedding gates state |"
 
@@ -26,18 +27,20 @@ MUST: dict[str, dict[str, str]] = {
     "translator": TRANSLATOR,
     "translator-plain": TRANSLATOR,
     "t5": {
-        "encoder.*.self": f"{SCORED} norm bias mlp | bias reach shuffle",
-        "decoder.*.self": f"{SCORED.replace(' residual_mlp', '')} norm bias {END} | bias reach",
-        "decoder.*.cross": f"{SCORED} norm mlp {END} |",
+        "encoder.*.self": f"{SCORED} norm bias mlp_norm mlp | bias reach shuffle",
+        "decoder.*.self": f"{SCORED.replace(' residual_mlp', '')} norm bias {LAST} | bias reach",
+        "decoder.*.cross": f"{SCORED} norm mlp_norm mlp {LAST} |",
     },
     "bert": {
-        "encoder.*.self": f"{SCORED} position add_norm mlp {END} next_sentence | encoding likeness shuffle"
+        "encoder.*.self": f"{SCORED} position add_norm mlp mlp_add_norm {END} next_sentence | encoding likeness shuffle"
     },
-    "gpt": {"decoder.*.self": f"{SCORED} position norm mlp {END} | encoding likeness shuffle"},
-    "llama": {"decoder.*.self": f"{SCORED} norm rotation shared mlp {END} | rotation turning shuffle"},
+    "gpt": {"decoder.*.self": f"{SCORED} position norm mlp_norm mlp {LAST} | encoding likeness shuffle"},
+    "llama": {
+        "decoder.*.self": f"{SCORED} norm rotation shared mlp_norm mlp {LAST} | rotation turning shuffle"
+    },
     "moe": EXPERTS,
     "moe-sparse": EXPERTS,
-    "vit": {"encoder.*.self": f"{SCORED} position norm mlp {END} | position encoding likeness"},
+    "vit": {"encoder.*.self": f"{SCORED} position norm mlp_norm mlp {LAST} | position encoding likeness"},
     "swin": {
         "encoder.[02].self": f"tokens qkv scores scale bias mask softmax context written mlp {END} | bias",
         "encoder.[13].self": f"tokens qkv bias mask_parts mask softmax context written residual mlp {END} | bias",

@@ -97,6 +97,9 @@ def test_every_stage_belongs_to_a_part_that_begins_before_it():
         "feed_forward",
         "output",
     )
+    assert part_of("mlp_norm") == part_of("mlp_add_norm") == "mlp_norm"
+    assert (part_of("written_norm"), part_of("mlp_written_norm")) == ("attention", "feed_forward")
+    assert part_of("final_norm") == "output"
     assert [stage["part"] for stage in as_json()] == [part_of(stage.id) for stage in STAGES]
 
 

@@ -6,7 +6,7 @@ from safetensors.numpy import load
 
 from models import Site, wrap
 from tests.huggingface.architectures import architectures
-from viz import payload
+from viz import norms, payload
 from viz.stages import STAGES, STANDS_FOR
 from viz.walk import stages_of
 
@@ -118,7 +118,7 @@ def test_every_stage_that_a_block_has_finds_its_plates(modern):
             "stream": load(payload.stream(modern, block.query_stream)),
             "projection": load(payload.projection(modern, block.name, 0)),
             "mask": load(payload.mask(modern, block.name, 0)),
-            "norm": load(payload.norm(modern, block.name)),
+            **{bundle: load(payload.norm(modern, block.name, bundle)) for bundle in norms.BUNDLES},
             "mlp": load(payload.mlp(modern, block.name)),
             "written": load(payload.written(modern, block.name, 0)),
             "residual_attention": load(payload.residual_attention(modern, block.name)),

@@ -49,7 +49,7 @@ def check(trace, *, pre: bool):
         for sublayer in ("attention", "mlp") if last_of(trace, block) is block else ("attention",):
             found = residual.sum_of(trace, block, sublayer)
             assert found is not None
-            assert found.is_post is not pre
+            assert found.kind == ("pre" if pre else "post")
             e, delta, total = (
                 torch.tensor(part[at.query]).double() for part in (found.before, found.added, found.after)
             )
@@ -130,16 +130,54 @@ def test_where_patches_are_merged_before_a_layer_nothing_says_what_stood_in_the_
     assert {residual.told(trace, block, "mlp") for block in trace.blocks} == {"residual_mlp_pre"}
 
 
-def test_a_norm_of_what_was_written_is_no_plain_sum():
-    """Gemma 2 normalises what a sublayer wrote before it adds it."""
-    trace = tiny.trace_of("gemma2")
-    assert not {"residual", "residual_mlp"} & stages_of(trace, trace.blocks[0]).keys()
+@pytest.mark.parametrize(("name", "before"), [("gemma2", True), ("gemma3", True), ("olmo2", False)])
+def test_what_was_written_may_pass_a_norm_before_it_is_added(name, before):
+    """Gemma normalises what a sublayer reads and what it wrote, OLMo 2 only what it wrote."""
+    trace = tiny.trace_of(name)
+    module: Any = tiny.wrapped(name).model.model.layers[1]
+    walk = stages_of(trace, trace.blocks[1])
+    assert (walk["residual"], walk["residual_mlp"]) == ("residual_normed", "residual_mlp_normed")
+    assert {"norm", "mlp_norm"} & walk.keys() == ({"norm", "mlp_norm"} if before else set())
+    norms = {"attention": module.post_attention_layernorm, "mlp": module.post_feedforward_layernorm}
+    line = trace.array(Site.RESIDUAL, "decoder.0")
+    for sublayer, norm in norms.items():
+        found = residual.sum_of(trace, trace.blocks[1], sublayer)
+        assert found is not None
+        written = (
+            (Site.ATTENTION_OUTPUT, "decoder.1.self")
+            if sublayer == "attention"
+            else (Site.MLP_OUTPUT, "decoder.1.mlp")
+        )
+        with torch.no_grad():
+            added = norm(torch.tensor(trace.array(*written))).numpy()
+        np.testing.assert_allclose(found.before, line, atol=1e-5)
+        np.testing.assert_allclose(found.added, added, atol=1e-5)
+        line = line + added
+    np.testing.assert_allclose(line, trace.array(Site.RESIDUAL, "decoder.1"), atol=1e-5)
+
+
+def test_a_norm_is_shown_once():
+    """In GPT-J attention and the feed-forward network read one norm; BLOOM adds inside its feed-forward network."""
+    for name, has in (("gptj", False), ("bloom", True), ("gpt2", True)):
+        trace = tiny.trace_of(name)
+        walk = stages_of(trace, trace.blocks[0])
+        assert "norm" in walk
+        assert ("mlp_norm" in walk) == has, name
+
+
+def test_only_the_rows_that_end_in_an_answer_pass_the_last_norm():
+    trace = tiny.trace_of("t5")
+    shown = {block.query_stream: "final_norm" in stages_of(trace, block) for block in trace.blocks}
+    assert shown == {"encoder": False, "decoder": True}
+    norm = norm_of(trace, trace.blocks[-1], "final_norm")
+    assert norm is not None
+    np.testing.assert_array_equal(norm.given, trace.array(Site.RESIDUAL, "decoder.1"))
 
 
 def test_batchnorm_would_take_the_column(trace):
     """Torch's own BatchNorm in training, over the tokens of the text."""
     for run, name in ((trace, "decoder.0.cross"), (tiny.trace_of("gpt2"), "decoder.1.self")):
-        norm = norm_of(run, name)
+        norm = norm_of(run, run.block(name), "norm")
         assert norm is not None
         given = torch.tensor(norm.given).double()
         column = torch.nn.BatchNorm1d(given.shape[1], eps=norm.epsilon, affine=False).double().train()(given)

@@ -54,7 +54,12 @@ VARIANTS = {
     *("encoding", "encoding_table", "likeness", "likeness_cosine", "step", "turning", "reach", "reach_alibi"),
     *("shuffle", "shuffle_causal"),
     *("written", "residual", "residual_pre", "residual_mlp", "residual_mlp_pre", "qkv_cross"),
-    *("norm_layer", "norm_rms", "mlp_gelu", "mlp_swiglu", "mlp_geglu"),
+    *("residual_normed", "residual_mlp_normed", "mlp_gelu", "mlp_swiglu", "mlp_geglu", "mlp_add_norm"),
+    *(
+        f"{id}norm_{kind}"
+        for id in ("", "written_", "mlp_", "mlp_written_", "final_")
+        for kind in ("layer", "rms")
+    ),
     *(f"mask_{kind}" for kind in MASK_KINDS),
     *("logits", "logits_bias", "logits_scale", "logits_cap", "choice", "choice_open"),
 }

@@ -15,7 +15,7 @@ from viz.walk import stages_of
 
 ATTENTION = ("tokens", "embedding", "position", "qkv", "scores", "scale", "mask", "softmax", "context")
 ENDING = ("logits", "output", "choice")
-BUILTIN = (*ATTENTION, "written", "residual", "add_norm", "mlp", "residual_mlp", *ENDING)
+BUILTIN = (*ATTENTION, "written", "residual", "add_norm", "mlp", "residual_mlp", "mlp_add_norm", *ENDING)
 """The stages of the built-in translator; only its decoder has outputs, and the last attention of a layer an `mlp`
 and what that adds."""
 
@@ -33,6 +33,7 @@ def bundles(trace):
         "stream": load(payload.stream(trace, "decoder")),
         "projection": load(payload.projection(trace, block, 2)),
         "norm": load(payload.norm(trace, block)),
+        "mlp_norm": load(payload.norm(trace, block, "mlp_norm")),
         "mlp": load(payload.mlp(trace, block)),
         "written": {
             "contributions": parts["contributions"][1],
@@ -61,7 +62,9 @@ def arrays(bundles):
 def test_the_built_in_model_has_its_stages_in_their_order(trace):
     for block in trace.blocks:
         lacks = (
-            {"mlp", "residual_mlp"} if block.name.startswith("decoder") and block.kind == "self" else set()
+            {"mlp", "residual_mlp", "mlp_add_norm"}
+            if block.name.startswith("decoder") and block.kind == "self"
+            else set()
         )
         lacks |= set() if block.query_stream == "decoder" else set(ENDING)
         assert tuple(stages_of(trace, block)) == tuple(stage for stage in BUILTIN if stage not in lacks)

@@ -26,19 +26,18 @@ SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "[MASK]"]
 WORDS = [*SPECIAL, *(f"w{id}" for id in range(len(SPECIAL), 64))]
 TEXT = "w7 w12 w8 w29 w18 w5 w41 w9"
 
-SWIN = Kind(
-    "SwinModel",
-    "SwinConfig",
-    {
-        "image_size": 32,
-        "patch_size": 4,
-        "embed_dim": 16,
-        "depths": [2, 2],
-        "num_heads": [2, 4],
-        "window_size": 4,
-    },
-    image,
-)
+_SWIN = {
+    "image_size": 32,
+    "patch_size": 4,
+    "embed_dim": 16,
+    "depths": [2, 2],
+    "num_heads": [2, 4],
+    "window_size": 4,
+}
+SWINS = {
+    "swin": Kind("SwinModel", "SwinConfig", _SWIN, image),
+    "swinv2": Kind("Swinv2Model", "Swinv2Config", _SWIN, image),
+}
 BERTS = {
     "labels": Kind("BertForTokenClassification", "BertConfig", {**SIZES, "num_labels": 5}),
     "classes": Kind("BertForSequenceClassification", "BertConfig", {**SIZES, "num_labels": 5}),
@@ -48,7 +47,7 @@ Arrays = dict[tuple[Site, str], Any]
 
 
 def kind_of(name: str) -> Kind:
-    return SWIN if name == "swin" else (BERTS | ZOO)[name]
+    return (BERTS | SWINS | ZOO)[name]
 
 
 def reads_text(name: str) -> bool:

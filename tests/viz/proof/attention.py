@@ -51,44 +51,6 @@ def position(page: Page) -> Claims:
     yield "sum", page.own.entering(page.stream, total), whole["residual"]
 
 
-def norm(page: Page, stage: str = "norm") -> Claims:
-    """γ, β and ε are the model's; mean, variance and root of one row, and the column that BatchNorm would take."""
-    shown, made = page.bundle(payload.norm, page.name), page.own.norm(page.block, stage)
-    given = shown["norm_given"]
-    yield "γ", made.gamma[None], shown["gamma"]
-    yield "ε", torch.tensor([made.epsilon]), shown["norm_epsilon"]
-    if made.beta is not None:
-        yield "β", made.beta[None], shown["beta"]
-    yield "norm", made(given), shown["norm"]
-    query, dimension = page.count - 1, 3
-    row, column = given[query], given[:, dimension]
-    mean = torch.tensor(0.0) if made.beta is None else row.mean()
-    variance = (row - mean).square().mean()
-    said = {"norm_spread": variance, "norm_root": (variance + made.epsilon).sqrt()}
-    said |= {"column_mean": column.mean(), "column_spread": column.var(correction=0)}
-    if made.beta is not None:
-        said["norm_mean"] = mean
-    for name, number in said.items():
-        yield name, number, page.fact(name, stage, query=query, dimension=dimension)
-    plain = functional.batch_norm(given, None, None, training=True, eps=made.epsilon)
-    yield (
-        "BatchNorm",
-        plain[query, dimension],
-        page.fact("column_plain", stage, query=query, dimension=dimension),
-    )
-
-
-def add_norm(page: Page) -> Claims:
-    shown = page.bundle(payload.norm, page.name)
-    yield (
-        "what attention wrote",
-        page.own.linear(page.joined(), page.own.out(page.block)),
-        shown["attention_output"],
-    )
-    yield "sum", page.bundle(payload.residual_attention, page.name)["after_attention"], shown["norm_given"]
-    yield from norm(page, "add_norm")
-
-
 def qkv(page: Page) -> Claims:
     x, source = page.entering
     q, k, v = page.own.projected(page.block, x, source)

@@ -31,12 +31,12 @@ def written(page: Page) -> Claims:
 
 
 def residual(page: Page) -> Claims:
-    """ΔE is what W_O makes of the contexts; what queries are made from is E, or before attention its norm."""
+    """ΔE is what W_O makes of the contexts, in some models a norm of that; what queries are made from is E, or before
+    attention its norm."""
     shown = page.bundle(payload.residual_attention, page.name)
-    made = page.own.linear(page.joined(), page.own.out(page.block))
-    before = shown["before_attention"]
-    reads = before if page.own.is_post else page.own.norm(page.block, "norm")(before)
-    yield "what attention reads", reads, page.entering[0]
+    written = page.own.linear(page.joined(), page.own.out(page.block))
+    before, made = shown["before_attention"], page.own.adds(page.block, "attention", written)
+    yield "what attention reads", page.own.reads(page.block, "attention", before), page.entering[0]
     yield "ΔE", made, shown["added_attention"]
     yield "E′", before + made, shown["after_attention"]
     yield from _cosine(page, "attention", before, before + made)
@@ -47,9 +47,12 @@ def residual_mlp(page: Page) -> Claims:
     gives what leaves the layer."""
     shown = page.bundle(payload.residual_mlp, page.name)
     before = shown["before_mlp"]
-    reads = before if page.own.is_post else page.own.mlp_norm(page.block)(before)
+    reads = page.own.reads(page.block, "mlp", before)
     has_experts = "router" in page.entry["stages"]
-    made = page.own.experts(page.block, reads) if has_experts else page.own.network(page.block, reads).output
+    written = (
+        page.own.experts(page.block, reads) if has_experts else page.own.network(page.block, reads).output
+    )
+    made = page.own.adds(page.block, "mlp", written)
     yield "ΔE", made, shown["added_mlp"]
     yield "E′", before + made, shown["after_mlp"]
     leaves = page.bundle(payload.residual, page.name.rsplit(".", 1)[0])["residual"]

@@ -62,8 +62,11 @@ class Llama(Own):
         hidden = self.activation(gate) * up
         return Network(up, gate, hidden, self.linear(hidden, f"{name}.down_proj"))
 
+    def final_norm(self, stream: str) -> Norm:
+        return self.rms_norm("model.norm", self.config.rms_norm_eps)
+
     def top(self, stream: str, x: Tensor) -> Tensor:
-        return self.rms_norm("model.norm", self.config.rms_norm_eps)(x)
+        return self.final_norm(stream)(x)
 
 
 class Qwen3(Llama):
@@ -79,6 +82,36 @@ class Qwen3(Llama):
         )
 
 
+class NormsWritten(Llama):
+    """A norm of what attention and the feed-forward network wrote, before it is added."""
+
+    def written_norm(self, block: Block, sublayer: str) -> Norm:
+        name = {"attention": "post_attention_layernorm", "mlp": "post_feedforward_layernorm"}[sublayer]
+        return self.rms_norm(f"{self.layer(block)}.{name}", self.config.rms_norm_eps)
+
+    def adds(self, block: Block, sublayer: str, written: Tensor) -> Tensor:
+        return self.written_norm(block, sublayer)(written)
+
+
+class Olmo2(NormsWritten):
+    """No norm before a sublayer; one of all queries and of all keys before they are turned (OLMo Team 2025, §3.2)."""
+
+    @property
+    def turned_width(self) -> int:
+        return self.config.hidden_size // self.config.num_attention_heads
+
+    def reads(self, block: Block, sublayer: str, line: Tensor) -> Tensor:
+        return line
+
+    def projected(self, block: Block, x: Tensor, source: Tensor) -> Made:
+        name, epsilon = f"{self.layer(block)}.self_attn", self.config.rms_norm_eps
+        q = self.rms_norm(f"{name}.q_norm", epsilon)(self.linear(x, f"{name}.q_proj"))
+        k = self.rms_norm(f"{name}.k_norm", epsilon)(self.linear(x, f"{name}.k_proj"))
+        groups = self.config.num_key_value_heads
+        q = of_heads(q, self.config.num_attention_heads)
+        return q, of_heads(k, groups), of_heads(self.linear(x, f"{name}.v_proj"), groups)
+
+
 class Gemma(Llama):
     """Embeddings times √d_model; norms keep γ − 1; GELU in the gate."""
 
@@ -91,13 +124,17 @@ class Gemma(Llama):
         return Norm(1 + self.state[f"{name}.weight"], None, epsilon)
 
 
-class Gemma2(Gemma):
-    """A soft cap on the scores, a scale of its own, and every second layer sees only the last few tokens."""
+class Gemma2(Gemma, NormsWritten):
+    """Norms before and after each sublayer, a soft cap on the scores, a scale of its own, and every second layer sees
+    only the last few tokens."""
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         self.softcap = self.config.attn_logit_softcapping
         self.logit_cap = self.config.final_logit_softcapping
+
+    def mlp_norm(self, block: Block) -> Norm:
+        return self.rms_norm(f"{self.layer(block)}.pre_feedforward_layernorm", self.config.rms_norm_eps)
 
     def scale(self, block: Block, d_head: int) -> float:
         return self.config.query_pre_attn_scalar**-0.5

@@ -119,6 +119,24 @@ class Own:
         """The norm before the feed-forward network, or in a post-norm model the one after its sum."""
         raise NotImplementedError
 
+    def written_norm(self, block: Block, sublayer: str) -> Norm:
+        """The norm of what attention or the feed-forward network wrote, before it is added."""
+        raise NotImplementedError
+
+    def final_norm(self, stream: str) -> Norm:
+        """The norm of what leaves a tower's last layer."""
+        raise NotImplementedError
+
+    def reads(self, block: Block, sublayer: str, line: Tensor) -> Tensor:
+        """What attention or the feed-forward network reads of the line that everything is written to."""
+        if self.is_post:
+            return line
+        return (self.norm(block, "norm") if sublayer == "attention" else self.mlp_norm(block))(line)
+
+    def adds(self, block: Block, sublayer: str, written: Tensor) -> Tensor:
+        """What is added to the line, of what was written."""
+        return written
+
     def projected(self, block: Block, x: Tensor, source: Tensor) -> Made:
         """Queries, keys and values before they are turned."""
         raise NotImplementedError
@@ -227,8 +245,11 @@ class Gpt2(Own):
         hidden = self.activation(up)
         return Network(up, None, hidden, self.linear(hidden, f"{self.layer(block)}.mlp.c_proj"))
 
+    def final_norm(self, stream: str) -> Norm:
+        return self.layer_norm("transformer.ln_f", self.config.layer_norm_epsilon)
+
     def top(self, stream: str, x: Tensor) -> Tensor:
-        return self.layer_norm("transformer.ln_f", self.config.layer_norm_epsilon)(x)
+        return self.final_norm(stream)(x)
 
 
 class Bloom(Own):
@@ -271,5 +292,8 @@ class Bloom(Own):
         hidden = self.activation(up)
         return Network(up, None, hidden, self.linear(hidden, f"{self.layer(block)}.mlp.dense_4h_to_h"))
 
+    def final_norm(self, stream: str) -> Norm:
+        return self.layer_norm("transformer.ln_f", self.config.layer_norm_epsilon)
+
     def top(self, stream: str, x: Tensor) -> Tensor:
-        return self.layer_norm("transformer.ln_f", self.config.layer_norm_epsilon)(x)
+        return self.final_norm(stream)(x)

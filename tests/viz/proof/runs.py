@@ -40,6 +40,7 @@ TINY: Mapping[str, Callable[[Any], own.Own]] = {
     "deepseek_v3": llamas.DeepSeek,
     "vit": towers.Vit,
     "gemma2": llamas.Gemma2,
+    "olmo2": llamas.Olmo2,
     "gpt_oss": llamas.GptOss,
     "bloom": own.Bloom,
 }

@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 import torch
 from torch import Tensor
 
-from tests.viz.proof import attention, layers, positions
+from tests.viz.proof import attention, layers, norms, positions
 from tests.viz.proof.page import Claims, Page, Run
 
 CLOSE = 1e-5
@@ -20,7 +20,7 @@ WALK: Mapping[str, Recomputation] = {
     "tokens": attention.tokens,
     "embedding": attention.embedding,
     "position": attention.position,
-    "norm": attention.norm,
+    "norm": norms.norm,
     "qkv": attention.qkv,
     "rotation": attention.rotation,
     "shared": attention.shared,
@@ -35,7 +35,12 @@ WALK: Mapping[str, Recomputation] = {
     "context": attention.context,
     "written": layers.written,
     "residual": layers.residual,
-    "add_norm": attention.add_norm,
+    "add_norm": norms.add_norm,
+    "written_norm": norms.written_norm,
+    "mlp_norm": norms.mlp_norm,
+    "mlp_written_norm": norms.mlp_written_norm,
+    "mlp_add_norm": norms.mlp_add_norm,
+    "final_norm": norms.final_norm,
     "mlp": layers.mlp,
     "router": layers.router,
     "residual_mlp": layers.residual_mlp,
@@ -62,7 +67,7 @@ POSITIONS: Mapping[str, Recomputation] = {
 
 OF_STREAM = frozenset({
     *("tokens", "embedding", "position", "encoding", "likeness", "shuffle"),
-    *("logits", "output", "choice", "next_sentence"),
+    *("final_norm", "logits", "output", "choice", "next_sentence"),
 })  # fmt: skip
 """Stages that are the same for every block of a stream: computed again once."""
 

@@ -124,7 +124,10 @@ class Vit(Named):
 
     def ending(self, x: Tensor) -> Tensor:
         """Of the class token alone."""
-        return self.layer_norm("vit.layernorm", self.config.layer_norm_eps)(x)[:1]
+        return self.final_norm("encoder")(x)[:1]
+
+    def final_norm(self, stream: str) -> Norm:
+        return self.layer_norm("vit.layernorm", self.config.layer_norm_eps)
 
 
 class Swin(Vit):
@@ -172,6 +175,9 @@ class Swin(Vit):
     def mask(self, block: Block, x: Tensor, source: Tensor) -> Tensor:
         window, part = self.pattern(block, len(x))
         return window & part
+
+    def final_norm(self, stream: str) -> Norm:
+        return self.layer_norm("swin.layernorm", self.config.layer_norm_eps)
 
     def ending(self, x: Tensor) -> Tensor:
         """The mean of all patches."""
@@ -232,7 +238,10 @@ class T5(Named):
         return f"{self.last(block)}.DenseReluDense.wi", f"{self.last(block)}.DenseReluDense.wo"
 
     def top(self, stream: str, x: Tensor) -> Tensor:
-        return self.rms_norm(f"{stream}.final_layer_norm", self.config.layer_norm_epsilon)(x)
+        return self.final_norm(stream)(x)
+
+    def final_norm(self, stream: str) -> Norm:
+        return self.rms_norm(f"{stream}.final_layer_norm", self.config.layer_norm_epsilon)
 
     def ending(self, x: Tensor) -> Tensor:
         factor = self.config.d_model**-0.5 if self.config.scale_decoder_outputs else 1.0

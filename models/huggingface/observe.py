@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from torch import nn
 
-from models.huggingface.interface import Passed, current
+from models.huggingface.interface import OnePass, current
 
 _observed: WeakSet[nn.Module] = WeakSet()
 _lock = threading.Lock()
@@ -44,8 +44,10 @@ def _keep(module: nn.Module, args: tuple[Any, ...], arguments: Mapping[str, Any]
     watch = current()
     if watch is not None and (watch.kept is None or module in watch.kept):
         given = args[0] if args else arguments.get("hidden_states", arguments.get("input_ids"))
-        kind = next((value for value in (*args, arguments.get("layer_type")) if isinstance(value, str)), None)
-        watch.passed.append(Passed(module, _bare(given), _bare(output), kind))
+        kind = arguments.get("layer_type")
+        if len(args) > 1:
+            kind = next((value for value in args if isinstance(value, str)), kind)
+        watch.passed.append(OnePass(module, _bare(given), _bare(output), kind))
 
 
 def _bare(value: Any) -> Any:

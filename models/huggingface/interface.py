@@ -119,9 +119,8 @@ _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 _lock = threading.Lock()
 
 
-def current() -> Watch | None:
-    """The watch over this thread's or task's run, if it is being recorded."""
-    return _watch.get()
+current = _watch.get
+"""The watch over this thread's or task's run; None where it is not being recorded."""
 
 
 def watching(watch: Watch) -> AbstractContextManager[Watch]:

@@ -56,7 +56,9 @@ def _tree(parts: Sequence[Value], beams: int) -> Any:
 
 def _rows(parts: Sequence[Value], beams: int) -> Tensor | None:
     """One row of each pass, all at once: (1, row, d) or (row, d); None where the passes gave something else."""
-    shape = parts[0][0].shape if parts else ()
+    if not parts:
+        return None
+    shape = parts[0][0].shape
     if (
         len(shape) not in {2, 3}
         or (len(shape) == 3 and shape[1] != 1)

@@ -1,8 +1,8 @@
 """Tokens per second while every step is recorded, beside transformers' own `generate` of the same model.
 
 CPU times on one thread, taken in turn in one process; a ratio is the median over the turns. Without recording, a model
-of the same weights writes that nobody watches. The time of `generate` here includes putting the trace together; deriving
-a head comes later, when somebody looks.
+of the same weights writes that nobody watches. The time of `generate` here includes putting the trace together;
+deriving a head comes later, when somebody looks.
 """
 
 from __future__ import annotations

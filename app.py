@@ -246,7 +246,9 @@ def _config() -> dict[str, Any]:
 
 @functools.cache
 def _packed(part: str) -> bytes:
-    said = {"config": _config, "variants": lambda: texts.load_texts().stages_without(stages.STAGE_IDS)}[part]()
+    said = {"config": _config, "variants": lambda: texts.load_texts().stages_without(stages.STAGE_IDS)}[
+        part
+    ]()
     return gzip.compress(json.dumps(said, ensure_ascii=False).encode(), 6)
 
 

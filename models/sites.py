@@ -93,6 +93,10 @@ class Site(StrEnum):
     STATE = "state"
     CONTEXT_VECTOR = "context_vector"
     OUTPUT_VECTOR = "output_vector"
+    UNEMBEDDING = "unembedding"
+    UNEMBEDDING_BIAS = "unembedding_bias"
+    LOGIT_SCALE = "logit_scale"
+    LOGIT_CAP = "logit_cap"
     LOGITS = "logits"
     NEXT_SENTENCE = "next_sentence"
 
@@ -147,6 +151,9 @@ AXES: Mapping[Site, tuple[Axis, ...]] = {
     Site.STATE: _STATE,
     Site.CONTEXT_VECTOR: _STATE,
     Site.OUTPUT_VECTOR: _STREAM,
+    Site.UNEMBEDDING: (Axis.VOCABULARY, Axis.D_MODEL),
+    Site.UNEMBEDDING_BIAS: (Axis.VOCABULARY,),
+    **dict.fromkeys((Site.LOGIT_SCALE, Site.LOGIT_CAP), ()),
     Site.LOGITS: (Axis.POSITION, Axis.VOCABULARY),
     Site.NEXT_SENTENCE: (Axis.CLASS,),
 }

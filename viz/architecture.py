@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Block, Head, Site, Token, Trace
-from viz import feedforward, memory, norms, outputs, positions, residual, written
+from viz import choice, feedforward, memory, norms, outputs, positions, residual, written
 from viz.selection import Fact, Selection
-from viz.walk import is_line, mask_kind
+from viz.walk import is_line, mask_kind, predicts
 
 Facts = dict[str, Fact]
 
@@ -29,7 +29,8 @@ def architecture(trace: Trace, block: Block, head: Head, at: Selection) -> Facts
         | _mask_parts(trace, at)
         | _sink(head, at)
         | _router(trace, block, at)
-        | outputs.facts(trace, block, at)
+        | outputs.facts(trace)
+        | _ending(trace, block, at)
         | memory.facts(trace, block)
         | written.facts(trace, block, at)
         | residual.facts(trace, block, at)
@@ -37,6 +38,11 @@ def architecture(trace: Trace, block: Block, head: Head, at: Selection) -> Facts
         | feedforward.facts(trace, block, at)
         | positions.facts(trace, block, head, at)
     )
+
+
+def _ending(trace: Trace, block: Block, at: Selection) -> Facts:
+    """What the block's rows end in."""
+    return choice.ending(trace, predicts(trace), at) if outputs.has_output(trace, block) else {}
 
 
 def turned_pair(trace: Trace, block: str, channel: int) -> tuple[int, int] | None:

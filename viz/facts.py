@@ -13,6 +13,7 @@ LITERALS = frozenset({"arguments_literal"})
 WORDS = LITERALS | {
     *("model", "block", "stream", "query_token", "key_token", "predicted_token"),
     *("top_token", "second_token", "choice_token", "best_token", "sentence", "last_token"),
+    *("word_token", "picked_token", "runner_up_token", "truth_token"),
     *(f"{sublayer}_before_{where}" for sublayer in ("attention", "mlp") for where in ("site", "place")),
 }
 """Facts that are words."""
@@ -31,7 +32,8 @@ COUNTS = frozenset({
     *("step", "moved_to", "query_moved", "key_moved", "other_place", "apart", "pe_pair"),
     *("choice_id", "outputs", "others", "norm_size", "unit", "units", "units_shown", "units_on"),
     *("units_silent", "column_size", "memory_readers", "memory_width", "written_size", "most_head"),
-    *("attention_width", "mlp_width"),
+    *("attention_width", "mlp_width", "output_row", "word_id", "output_width", "largest_place"),
+    *("truth_rank", "rows_judged"),
 })  # fmt: skip
 """Facts that are whole numbers: indices, which count from 0, sizes, and 1 or 0 for whether a mask allows a look."""
 
@@ -50,6 +52,9 @@ MEASURES = frozenset({
     *("best_logit", "best_probability", "output_sum", "others_probability"),
     *("follows_logit", "random_logit", "pair_logit", "follows_exponential", "random_exponential", "pair_sum"),
     *("follows_probability", "random_probability"),
+    *("logit_product", "logit_bias", "logit_scale", "logit_cap", "logit_made", "logit_value", "vector_length"),
+    *("word_length", "logit_cosine", "largest_term", "picked_probability", "runner_up_probability"),
+    *("truth_probability", "truth_logit", "truth_surprise", "loss", "perplexity"),
     *("norm_given", "norm_mean", "norm_spread", "norm_root", "norm_plain", "gamma", "beta", "normed"),
     *("pe", "pe_norm", "pe_norm_other", "pe_product", "likeness", "likeness_mean", "reach", "reach_factor"),
     *("pe_frequency", "pe_wave", "pe_angle", "pe_partner", "pe_moved", "step_turn", "step_cos", "step_sin"),
@@ -79,6 +84,16 @@ _OUTPUT = frozenset({
     *("choice_id", "choice_token", "choice_logit", "choice_shifted", "choice_exponential"),
     *("choice_probability", "best_token", "best_logit", "best_probability"),
     *("output_sum", "outputs", "others", "others_probability"),
+})  # fmt: skip
+_LOGIT = frozenset({
+    *("output_row", "word_id", "word_token", "output_width", "logit_product", "logit_bias", "logit_scale"),
+    *("logit_cap", "logit_made", "logit_value", "vector_length", "word_length", "logit_cosine", "largest_term"),
+    *("largest_place", "outputs"),
+})  # fmt: skip
+_CHOICE = frozenset({
+    *("picked_token", "picked_probability", "runner_up_token", "runner_up_probability", "truth_token"),
+    *("truth_probability", "truth_logit", "truth_rank", "truth_surprise", "loss", "perplexity"),
+    *("rows_judged", "output_row"),
 })  # fmt: skip
 _FOLLOWS = frozenset({
     *("follows_logit", "random_logit", "pair_logit", "follows_exponential", "random_exponential"),
@@ -150,6 +165,8 @@ ONLY: Mapping[str, frozenset[str]] = {
     "bottleneck": frozenset({"units", "last_token"}),
     **dict.fromkeys(("output", "output_next", "output_target", "output_masked"), _OUTPUT),
     **dict.fromkeys(("output_label", "output_class"), _OUTPUT),
+    **dict.fromkeys(("logits", "logits_bias", "logits_scale", "logits_cap"), _LOGIT),
+    **dict.fromkeys(("choice", "choice_open"), _CHOICE | _OUTPUT),
     "next_sentence": _FOLLOWS,
     "norm_rms": _NORM,
     "norm_layer": _NORM | {"norm_mean", "beta"},

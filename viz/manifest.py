@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TypedDict
 
 from models.trace import TOLERANCE, Block, ModelCard, Site, Token, Trace
+from viz import logits
 from viz.map import Stack, stacks
 from viz.positions import last_layers, stages_of_positions
 from viz.recurrent import places, stages_of_network
@@ -71,6 +72,7 @@ class Manifest(TypedDict):
     positions: list[dict]
     blocks: list[BlockEntry]
     map: list[Stack]
+    logitRows: int
     unknown: list[str]
     untrained: list[str]
     resized: list[int]
@@ -97,6 +99,7 @@ def manifest(trace: Trace, key: str, target: str | None = None, image: str | Non
         positions=[{"kind": each.kind, "where": each.where} for each in trace.positions],
         blocks=[*_networks(trace), *(_block(trace, block) for block in trace.blocks)],
         map=stacks(trace),
+        logitRows=logits.page(trace),
         unknown=_unknown(trace),
         untrained=_untrained(trace),
         resized=list(trace.resized or ()),

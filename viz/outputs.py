@@ -82,20 +82,14 @@ def follows(trace: Trace) -> NDArray[np.float32] | None:
     return trace.arrays.get((Site.NEXT_SENTENCE, ""))
 
 
-def facts(trace: Trace, block: Block, at: Selection) -> dict[str, Fact]:
-    """The facts of the outputs that this block's rows end in."""
-    said = row_facts(trace, at) if has_output(trace, block) else {}
+def facts(trace: Trace) -> dict[str, Fact]:
+    """Whether sentence B follows sentence A, where a model says so."""
     logits = follows(trace)
-    return said if logits is None else said | _follows(logits)
+    return {} if logits is None else _follows(logits)
 
 
-def row_facts(trace: Trace, at: Selection) -> dict[str, Fact]:
-    """The facts of one column of one row.
-
-    Raises:
-        KeyError, IndexError: as `output`.
-    """
-    said = output(trace, at.query)
+def row_facts(said: Output, at: Selection) -> dict[str, Fact]:
+    """The facts of one column of what a row says."""
     place = min(at.choice, len(said.ids) - 1)
     return {
         "choice_id": int(said.ids[place]),

@@ -16,7 +16,10 @@ are left out; `viz.stages.STANDS_FOR` says what then stands in their place.
     mask            the parts of a block's mask
     router          weight and probability of each expert for each token, in a block's layer
     output          the best columns of some rows of logits: ids logits exponentials probabilities, `totals` (sum of all
-                    exponentials, how many columns, probability of those not shown), `names` as JSON; and next_sentence
+                    exponentials, how many columns, probability of those not shown), `names` as JSON; `truth` (of the
+                    token that really came next), `loss`; and next_sentence
+    vectors         the vectors that all rows end in
+    logits          for the most probable words of some rows: their output embeddings, biases, and logits in every row
     norm            what a block's norm received and gave, its γ, β and ε
     mlp             the feed-forward network after a block, at most `feedforward.SHOWN` of its hidden channels
     written         what each head of a block writes for some queries, the bias, the sums, and what was recorded
@@ -34,10 +37,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from models.trace import Head, Site, Trace
-from viz import feedforward, memory, norms, outputs, positions
+from viz import choice, feedforward, memory, norms, outputs, positions
+from viz import logits as ending
 from viz import residual as sums
 from viz import written as writing
 from viz.recurrent import places, recurrence
+from viz.walk import predicts
 
 THUMBNAIL = 64
 """The most rows and columns of a thumbnail; larger heads are pooled: each cell is the largest weight it stands for."""
@@ -200,7 +205,26 @@ def output(trace: Trace, page: int) -> bytes:
         last = min(first + outputs.ROWS, len(trace.logits))
         rows = [outputs.output(trace, row) for row in range(first, max(last, first + 1))]
         arrays |= _outputs(rows) | {"first": np.array([first], np.float32)}
+        arrays |= choice.arrays(trace, predicts(trace), page)
     return _bundle(arrays)
+
+
+def logits(trace: Trace, page: int) -> bytes:
+    """What the logits are made of, for the most probable words of some rows, `viz.logits.page` of them at once.
+
+    Raises:
+        IndexError: no such page.
+    """
+    return _bundle(ending.arrays(trace, page))
+
+
+def vectors(trace: Trace) -> bytes:
+    """The vectors that all rows end in.
+
+    Raises:
+        KeyError: they are not known.
+    """
+    return _bundle({Site.OUTPUT_VECTOR.value: trace.array(Site.OUTPUT_VECTOR, "")})
 
 
 def _outputs(rows: Sequence[outputs.Output]) -> dict[str, NDArray]:
@@ -296,6 +320,8 @@ BUNDLES: Mapping[str, Callable[..., bytes]] = {
     "residual_attention/{block}": residual_attention,
     "residual_mlp/{block}": residual_mlp,
     "output/{page:int}": output,
+    "logits/{page:int}": logits,
+    "vectors": vectors,
     "mask/{block}/{head:int}": mask,
     "head/{block}/{head:int}": head,
     "projection/{block}/{head:int}": projection,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import TOLERANCE, Array, Site, Trace
-from viz.outputs import row_facts
+from viz import choice, logits
 from viz.selection import Fact, Selection
 
 GATES = ("reset", "update", "candidate")
@@ -36,7 +36,9 @@ def stages_of_network(trace: Trace, stream: str) -> dict[str, str]:
     stages = {"tokens": "tokens", "embedding": "embedding_recurrent", "gates": "gates", "state": "state"}
     if stream != trace.predicting:
         return stages
-    return stages | ({} if trace.blocks else {"bottleneck": "bottleneck"}) | {"output": "output"}
+    ends = {"logits": logits.told(trace), "output": "output", "choice": "choice"}
+    here = {"bottleneck": "" if trace.blocks else "bottleneck"} | ends
+    return stages | {stage: text for stage, text in here.items() if text}
 
 
 def before(trace: Trace, stream: str) -> Array:
@@ -86,7 +88,7 @@ def facts(trace: Trace, at: Selection) -> dict[str, Fact]:
     predicts = stream == trace.predicting and at.query < len(trace.predictions)
     said: dict[str, Fact] = {name: float(arrays[name][at.query, at.channel]) for name in names}
     if predicts:
-        said |= row_facts(trace, at)
+        said |= choice.ending(trace, "next", at)
     if "context_vector" in arrays:
         said["context"] = float(arrays["context_vector"][at.query, at.channel])
     return said | {

@@ -17,7 +17,8 @@ Axes = tuple[str, str]
 class Plate:
     """One matrix of a figure: an array of a bundle, its axes (rows, columns), its colour role and its symbol.
 
-    The arrays of the bundle `written` have one more axis in front, of which the page cuts the chosen query.
+    The arrays of the bundles `written` and `logits` have one more axis in front, of which the page cuts the chosen
+    query.
 
     An `optional` plate is left out where the model has no such array.
     """
@@ -98,6 +99,9 @@ _GATE = Plate("gate", "mlp", ("query", "d_hidden"), "score", "G", optional=True)
 _UP = Plate("up", "mlp", ("query", "d_hidden"), "score", "U")
 _HIDDEN = Plate("hidden", "mlp", ("query", "d_hidden"), "context", "H")
 _MLP_OUTPUT = Plate("mlp_output", "mlp", ("query", "d_model"), "stream", "Y")
+_VECTORS = Plate("output_vector", "vectors", ("query", "d_model"), "stream", "H")
+_WORDS = Plate("unembedding", "logits", ("choice", "d_model"), "key", "W")
+_LOGITS = Plate("logits", "logits", ("query", "choice"), "score", "Z")
 _BEFORE = Plate("before", "head", ("query", "unit"), "stream", "hₜ₋₁")
 _RESET = Plate("reset", "head", ("query", "unit"), "weight", "r")
 _UPDATE = Plate("update", "head", ("query", "unit"), "weight", "z")
@@ -239,7 +243,14 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage("router", "router", (_CHANCES, _ROUTER)),
     _residual("residual_mlp", "mlp", "Y"),
+    Stage(
+        "logits",
+        "product",
+        (_VECTORS, _WORDS, _LOGITS),
+        (Source("output_vector", ("query",)), Source("unembedding", ("choice",))),
+    ),
     Stage("output", "output", (), bundles=("output",)),
+    Stage("choice", "output", (), bundles=("output",)),
     Stage("next_sentence", "output", (), bundles=("output",)),
 )
 
@@ -255,6 +266,7 @@ BEGINS = {
     "qkv": "attention",
     "add_norm": "norm",
     "mlp": "feed_forward",
+    "logits": "output",
     "output": "output",
 }
 """Stage → the part of the model that begins with it on the map; the stages after it, up to the next, belong to it."""

@@ -5,6 +5,7 @@
     positions.toml  the same for the stages of the tab of positions
     recurrent.toml  the same for the recurrent networks before the Transformer
     written.toml    the same for what is written: W_O, the residual connections, what the decoder reads of the encoder
+    ending.toml     the same for how a row ends: the logits and the choice
     readings.toml   sentences about one result          errors.toml    what to say when something cannot be done
     presets.toml    ready examples                      ui.toml        labels
     family.toml     the models in the box               glossary.toml  the terms
@@ -130,7 +131,9 @@ class Texts:
 
     def as_json(self, stages: Container[str]) -> dict[str, Any]:
         """All of it in plain dicts and lists, as the browser reads it; of the stages, these."""
-        return asdict(self) | {"stages": {id: asdict(each) for id, each in self.stages.items() if id in stages}}
+        return asdict(self) | {
+            "stages": {id: asdict(each) for id, each in self.stages.items() if id in stages}
+        }
 
     def stages_without(self, ids: Container[str]) -> dict[str, Any]:
         """The stages that are not among these, in the same form."""
@@ -257,7 +260,14 @@ def _strings(value: Any) -> Iterator[str]:
 def _stages(folder: Path) -> dict[str, Any]:
     """The stages of the built-in walk, their variants, those of positions and of the recurrent networks."""
     found: dict[str, Any] = {}
-    for file in ("stages.toml", "variants.toml", "positions.toml", "recurrent.toml", "written.toml"):
+    for file in (
+        "stages.toml",
+        "variants.toml",
+        "positions.toml",
+        "recurrent.toml",
+        "written.toml",
+        "ending.toml",
+    ):
         tables = _toml(folder / file)
         if twice := found.keys() & tables.keys():
             raise TextsError(f"stages.{min(twice)}: there are two")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.trace import Block, Site, Trace
-from viz import feedforward, memory, residual, written
+from viz import feedforward, logits, memory, residual, written
 from viz.norms import norm_of
 from viz.outputs import follows, has_output
 from viz.recurrent import is_recurrent
@@ -78,7 +78,9 @@ def stages_of(trace: Trace, block: Block) -> dict[str, str]:
         "mlp": feedforward.told(trace, block),
         "router": _router(trace, f"{layer}.mlp"),
         "residual_mlp": residual.told(trace, block, "mlp"),
+        "logits": logits.told(trace) if has_output(trace, block) else "",
         "output": _output(trace, block),
+        "choice": _choice(trace, block),
         "next_sentence": "next_sentence" if _says_next(trace, block) else "",
     }
     if is_recurrent(trace):
@@ -223,6 +225,13 @@ def _output(trace: Trace, block: Block) -> str:
         return "output_target" if len({one.query_stream for one in trace.blocks}) > 1 else "output_next"
     words = len(trace.names) == trace.model.vocabulary and _reads(trace, block.query_stream) == "pieces"
     return "output_class" if says == "class" else "output_masked" if words else "output_label"
+
+
+def _choice(trace: Trace, block: Block) -> str:
+    """Where the answer is known, it stands beside the choice."""
+    if not has_output(trace, block):
+        return ""
+    return "choice" if predicts(trace) == "next" else "choice_open"
 
 
 def _says_next(trace: Trace, block: Block) -> bool:

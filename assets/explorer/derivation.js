@@ -6,6 +6,7 @@
 
 import { h, sized } from "./dom.js";
 import { cell, largest, products, row, sum, within } from "./facts.js";
+import { ofRow } from "./likely.js";
 
 /**
  * A line: which stage it belongs to, its text (an id of `texts.ui`), the terms it sums, if it sums, and the stage
@@ -37,6 +38,12 @@ const exponentials = ({ head }, at) => {
 const weighted = ({ head }, at) => ({
   values: Array.from(row(head.weights, at.query), (weight, k) => weight * cell(head.value, k, within(at.channel, head.value))), role: "value", chosen: at.key,
 });
+
+/** Terms of the dot product of a row's last vector and a word's output embedding. @param {any} arrays @param {any} at @returns {Terms} */
+const fitting = ({ logits, vectors }, at) => {
+  const [rows, words] = [vectors?.output_vector, ofRow(logits, at.from).unembedding];
+  return { values: rows && words ? products(row(rows, Math.min(at.query, rows.shape[0] - 1)), row(words, Math.min(at.choice, words.shape[0] - 1))) : [], role: "score" };
+};
 
 /** @type {Line[]} */
 const ATTENTION = [
@@ -111,6 +118,12 @@ for (const told of ["output", "output_next", "output_target", "output_masked", "
   LINES[told] = ["line_logit", "line_output_exp", "line_output_sum", "line_output"].map((id) => ({ id }));
 }
 
+for (const [told, ids] of Object.entries({ logits: [], logits_bias: ["line_logit_bias"], logits_scale: ["line_logit_scale"], logits_cap: ["line_logit_cap"] })) {
+  LINES[told] = [{ id: "line_logit_dot", terms: fitting }, ...[...ids, "line_logit_lengths"].map((id) => ({ id }))];
+}
+LINES.choice = ["line_picked", "line_truth", "line_surprise", "line_loss"].map((id) => ({ id }));
+LINES.choice_open = [{ id: "line_picked" }];
+
 export class Derivation {
   /** @param {import("./store.js").Store} store @param {import("./words.js").Words} words */
   constructor(store, words) {
@@ -146,7 +159,7 @@ export class Derivation {
   /** Set the numbers. @param {Record<string, any>} facts */
   update(facts) {
     const { arrays } = this.store.state;
-    const at = this.store.active;
+    const at = { ...this.store.active, from: this.store.state.selection.query };
     for (const { line, text, strip } of this.lines) {
       const terms = line.terms && arrays.head ? line.terms(arrays, at, true) : null;
       const said = terms ? { ...facts, ...this.told(line, terms, at) } : facts;
@@ -161,7 +174,7 @@ export class Derivation {
     const odd = {
       line_mask: !facts.may, line_angle: facts.channel % 2 === 1, line_pe: facts.channel % 2 === 1, line_bias: "bias" in stages, line_sum: "sink" in stages,
       line_turn: facts.channel === facts.second_channel, line_scale: stages.scale !== "scale",
-      line_parts: !facts.may,
+      line_parts: !facts.may, line_truth: !facts.truth_token, line_surprise: !facts.truth_token,
     }[line.id];
     return odd ? `${line.id}_other` : line.id;
   }

@@ -10,7 +10,7 @@ import { filled, formatted, formula, prose } from "./words.js";
 /** @typedef {import("./words.js").Living} Living */
 
 /** Stages in which no query meets a key: there is no attention to read. */
-const WITHOUT = ["tokens", "embedding", "position", "encoding", "likeness", "step", "qkv", "rotation", "turning", "reach", "shuffle", "shared", "mask_parts", "router", "gates", "state", "bottleneck", "output", "next_sentence", "norm", "add_norm", "mlp", "written", "residual", "residual_mlp"];
+const WITHOUT = ["tokens", "embedding", "position", "encoding", "likeness", "step", "qkv", "rotation", "turning", "reach", "shuffle", "shared", "mask_parts", "router", "gates", "state", "bottleneck", "logits", "output", "choice", "next_sentence", "norm", "add_norm", "mlp", "written", "residual", "residual_mlp"];
 
 /** Results of code that are whole numbers; any other has four digits, even where it happens to be 0 or 1. */
 const COUNTS = ["token_id", "n_query", "kv_head", "may"];

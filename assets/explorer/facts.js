@@ -3,7 +3,7 @@
 
 import { feedForward, normed } from "./inner.js";
 import { unitFacts } from "./recurrent.js";
-import { followFacts, outputFacts } from "./likely.js";
+import { choiceFacts, followFacts, logitFacts, outputFacts } from "./likely.js";
 import { placeFacts } from "./places.js";
 import { memoryFacts, residualFacts, writtenFacts } from "./written.js";
 
@@ -52,7 +52,8 @@ export function facts(store) {
     ...(arrays.norm?.norm ? normed(arrays.norm, at) : {}),
     ...writtenFacts(arrays.written, at), ...residualFacts(arrays, at), ...memoryFacts(arrays.projection),
     ...(arrays.mlp?.up ? feedForward(arrays.mlp, at) : {}),
-    ...(arrays.output ? { ...outputFacts(arrays.output, at), ...followFacts(arrays.output) } : {}),
+    ...(arrays.logits?.logits && arrays.vectors ? logitFacts(arrays, store.state.selection.query, at, run) : {}),
+    ...(arrays.output ? { ...outputFacts(arrays.output, at), ...followFacts(arrays.output), ...choiceFacts(arrays.output, at, run) } : {}),
   };
 }
 

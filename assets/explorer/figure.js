@@ -4,6 +4,7 @@
 import { drawAside } from "./aside.js";
 import { Dials } from "./dials.js";
 import { calm, fitted, h, sized } from "./dom.js";
+import { ofRow, wordsOf } from "./likely.js";
 import { guides, outline } from "./marks.js";
 import { drawBar, drawPlate, limitOf, NUMBERS, valueAt } from "./plate.js";
 import { outputPanel } from "./output.js";
@@ -50,7 +51,7 @@ export class Figure {
     let shown = "";
     store.on(["selection"], () => {
       const { stage, block, head, query, choice } = store.state.selection;
-      const now = [stage, block, head, ...(["output", "written"].includes(store.stage.layout) ? [query, choice] : [])].join(" ");
+      const now = [stage, block, head, ...(["output", "written"].includes(store.stage.layout) || stage === "logits" ? [query, choice] : [])].join(" ");
       if (now !== shown) this.draw();
       else this.mark();
       shown = now;
@@ -101,12 +102,12 @@ export class Figure {
   room() {
     const { store, words } = this;
     const { state } = store;
-    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "residual_attention", "residual_mlp", "positions", "reach", "head"].map((name) => state.arrays[name] ?? {}), cut(state.arrays.written, state.selection.query)));
+    const bundles = /** @type {any} */ (Object.assign({}, ...["stream", "projection", "mask", "router", "norm", "mlp", "residual_attention", "residual_mlp", "positions", "reach", "vectors", "head"].map((name) => state.arrays[name] ?? {}), cut(state.arrays.written, state.selection.query), ofRow(state.arrays.logits, state.selection.query)));
     const { stage } = store;
     const pen = /** @type {CanvasRenderingContext2D} */ (this.base.getContext("2d"));
     const font = 12.5 * state.textSize;
     return {
-      stage: { ...stage, plates: stage.plates.filter((/** @type {any} */ plate) => bundles[plate.array]).map((/** @type {any} */ plate) => this.unmasked(plate)) }, told: store.told(stage.id), operator: this.operator(), width: this.element.clientWidth - 8, height: this.height(), font,
+      stage: { ...stage, plates: stage.plates.filter((/** @type {any} */ plate) => bundles[plate.array]).map((/** @type {any} */ plate) => this.settled(plate)) }, told: store.told(stage.id), operator: this.operator(), width: this.element.clientWidth - 8, height: this.height(), font,
       self: store.block.kind === "self",
       tensor: (array) => bundles[array],
       masked: (array) => this.masking(array, array.startsWith("mask_") ? bundles[array] : bundles.mask),
@@ -117,8 +118,9 @@ export class Figure {
     };
   }
 
-  /** Without a mask softmax receives the scores as they are. @param {any} plate */
-  unmasked(plate) {
+  /** Without a mask softmax receives the scores as they are; what says one thing of the whole ends in one vector. @param {any} plate */
+  settled(plate) {
+    if (["logits", "vectors"].includes(plate.bundle) && !this.store.state.run.predicting) return { ...plate, axes: plate.axes.map((/** @type {string} */ axis) => (axis === "query" ? "one" : axis)) };
     return plate.array === "masked_scores" && !("mask" in this.store.block.stages) ? { ...plate, symbol: "S" } : plate;
   }
 
@@ -163,6 +165,7 @@ export class Figure {
     if (axis === "position" || axis === "other") return this.places();
     if (axis === "key") return store.tokens(block.keyStream).map((token) => token.text);
     if (axis === "head") return Array.from({ length: block.heads }, (_, head) => this.words.ui("head_n", { head }));
+    if (axis === "choice") return wordsOf(store.state.arrays.logits, store.state.selection.query);
     if (axis === "expert") return Array.from({ length: store.length("expert") }, (_, i) => String(i));
     if (axis !== "query") return [];
     const attends = ["product", "flow"].includes(store.stage.layout); // before that a row predicts nothing yet
@@ -304,6 +307,7 @@ export class Figure {
     if (axis === "position" || axis === "other") return this.words.ui("position_n", { index });
     if (axis === "query" || axis === "key") return `“${this.store.tokens(this.store.block[`${axis}Stream`])[index]?.text}”`;
     if (axis === "head") return this.words.ui("head_n", { head: index });
+    if (axis === "choice") return `“${this.names(axis)[index]}”`;
     const channel = axis === "d_hidden" ? this.store.state.arrays.mlp.units.data[index] : index;
     return axis === "one" ? "" : this.words.ui({ expert: "expert_n", unit: "unit_n" }[axis] ?? "dimension", { index: channel });
   }
@@ -328,6 +332,7 @@ export class Figure {
     const output = this.stage.hidden ? null : [...(this.scene?.plates ?? [])].reverse().find((plate) => plate.output);
     const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [1, -1], ArrowRight: [1, 1] }[event.key];
     if (step && output && PART[/** @type {"query"} */ (output.axes[step[0]])]) this.move(output.axes[step[0]], step[1]);
+    else if (step && store.stage.id === "choice") store.select({ query: Math.max(0, Math.min(store.length("query") - 1, store.state.selection.query + step[1])) });
     else if (step && store.stage.id === "output") store.select({ choice: Math.max(0, Math.min((store.state.arrays.output?.ids?.shape[1] ?? 1) - 1, store.state.selection.choice + step[1])) });
     else if (event.key === "Enter" && event.target instanceof HTMLButtonElement) return; // it is pressed
     else if (event.key === "Enter") store.set({ pinned: true, hover: null });

@@ -291,16 +291,16 @@ class Page {
     return { ...found, of: this.place(run, selection) };
   }
 
-  /** What the arrays here belong to: a head, and where a stage needs them the outputs of some rows, or what some rows are written from. @param {any} run @param {any} selection */
+  /** What the arrays here belong to: a head, and where a stage needs them the outputs of some rows, what some rows are written from, or the words that one row says. @param {any} run @param {any} selection */
   place(run, selection) {
-    const { output, written } = this.paths(run, selection);
-    return [run.key, selection.block, selection.head, output, written].join(" ");
+    const { output, written, logits } = this.paths(run, selection);
+    return [run.key, selection.block, selection.head, output, written, logits].join(" ");
   }
 
   /** Where the bundles are that the stage in view shows. @param {any} run @param {any} selection @returns {Record<string, string>} */
   paths(run, { block, head, query, stage }) {
     const { queryStream, stages, writtenRows } = run.blocks.find((/** @type {any} */ each) => each.name === block);
-    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, norm: `norm/${block}`, mlp: `mlp/${block}`, written: `written/${block}/${Math.floor(query / (writtenRows || 1))}`, residual_attention: `residual_attention/${block}`, residual_mlp: `residual_mlp/${block}`, positions: `positions/${queryStream}`, reach: `reach/${block}/${head}`, output: `output/${run.predicting ? Math.floor(query / ROWS) : 0}` };
+    const all = { head: `head/${block}/${head}`, stream: `stream/${queryStream}`, projection: `projection/${block}/${head}`, mask: `mask/${block}/${head}`, router: `router/${block}`, norm: `norm/${block}`, mlp: `mlp/${block}`, written: `written/${block}/${Math.floor(query / (writtenRows || 1))}`, residual_attention: `residual_attention/${block}`, residual_mlp: `residual_mlp/${block}`, positions: `positions/${queryStream}`, reach: `reach/${block}/${head}`, vectors: "vectors", logits: `logits/${run.predicting ? Math.floor(query / (run.logitRows || 1)) : 0}`, output: `output/${run.predicting ? Math.floor(query / ROWS) : 0}` };
     const shown = this.store.state.config.stages.find((/** @type {any} */ each) => each.id === stage);
     const needed = new Set(["head", ...shown.plates.map((/** @type {any} */ plate) => plate.bundle), ...shown.bundles]);
     const small = run.tokens[queryStream].length * run.model.d_model < SMALL;

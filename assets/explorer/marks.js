@@ -26,8 +26,9 @@ export function outline(pen, plate, at, axes, palette, strong) {
 /** Dotted lines from the row at the left and the column above to the cell they make. @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {any} at @param {any} palette */
 export function guides(pen, scene, at, palette) {
   const find = (/** @type {string} */ array) => /** @type {any} */ (scene.plates.find((plate) => plate.array === array));
-  const [side, upper, out] = find("context") ? [find("weights"), find("value"), find("context")] : [find("query"), find("key"), find("product")];
-  const place = (/** @type {number} */ i) => at[PART[/** @type {"query"} */ (out.axes[i])]];
+  const [side, upper, out] = [["weights", "value", "context"], ["output_vector", "unembedding", "logits"], ["query", "key", "product"]].map((names) => names.map(find)).find((found) => found.every(Boolean)) ?? [];
+  if (!out) return;
+  const place = (/** @type {number} */ i) => at[PART[/** @type {"query"} */ (out.axes[i])]] ?? 0;
   const [row, column] = [Math.min(place(0), out.rows - 1), Math.min(place(1), out.cols - 1)]; // values may be narrower than queries
   const y = out.y + (row + 0.5) * out.ch;
   const x = out.x + (column + 0.5) * out.cw;

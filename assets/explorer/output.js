@@ -2,7 +2,7 @@
 /** What the row in view ends in: its most probable outputs as bars with their logits, the rest summed. */
 
 import { h } from "./dom.js";
-import { followFacts, outputOf } from "./likely.js";
+import { followFacts, outputOf, truthOf } from "./likely.js";
 import { isMask } from "./readings.js";
 import { formatted } from "./words.js";
 
@@ -15,6 +15,7 @@ const QUESTIONS = { output: "output_next", output_next: "output_next", output_ta
 export function outputPanel(store, words) {
   const { output } = store.state.arrays;
   if (!output) return h("div", {});
+  if (store.state.selection.stage === "choice") return choicePanel(store, words, output);
   return store.state.selection.stage === "next_sentence" ? sentencePanel(store, words, output) : rowPanel(store, words, output);
 }
 
@@ -33,6 +34,26 @@ function rowPanel(store, words, output) {
   return h("div", { class: "outputs" },
     h("h3", { class: "question" }, words.ui(question, { token: token?.text, place: query })), hiddenRows(store, words, told),
     table(words, bars), h("p", { class: "hint" }, words.ui("output_total", { count: size })));
+}
+
+/** What every row picks, and beside it what really came. @param {Store} store @param {Words} words @param {import("./store.js").Bundle} output */
+function choicePanel(store, words, output) {
+  const { selection, run } = store.state;
+  const tokens = store.tokens(store.block.queryStream);
+  const first = output.first.data[0];
+  const rows = Array.from({ length: output.ids.shape[0] }, (_, i) => first + i);
+  const judged = output.loss.data[1] > 0;
+  const head = [...(run.predicting ? ["position", "reads"] : []), "picks", "probability", ...(judged ? ["really", "probability", "rank", "surprise"] : [])].map((id) => h("th", { scope: "col" }, words.ui(`column_${id}`)));
+  return h("div", { class: "outputs choosing" }, h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows.map((query) => {
+    const { names, probabilities } = outputOf(output, query);
+    const truth = truthOf(output, query);
+    const said = [
+      ...(run.predicting ? [String(query), h("button", { type: "button", class: "token", "aria-pressed": query === selection.query }, tokens[query]?.text)] : []),
+      h("span", { class: `token ${truth ? (truth.rank === 1 ? "right" : "wrong") : ""}` }, names[0]), formatted(probabilities[0], ".4f"),
+      ...(judged ? truth ? [h("span", { class: "token" }, tokens[query + 1].text), formatted(truth.probability, ".4f"), String(truth.rank), formatted(truth.surprise, ".3f")] : ["—", "", "", ""] : []),
+    ];
+    return h("tr", { class: `output ${query === selection.query && run.predicting ? "chosen" : ""}`, dataset: { row: query }, on: { click: () => store.select({ query }) } }, ...said.map((each) => h("td", {}, each)));
+  }))), judged ? h("p", { class: "hint" }, words.ui("choice_loss", { rows: output.loss.data[1], loss: output.loss.data[0], perplexity: Math.exp(output.loss.data[0]) })) : null);
 }
 
 /** Every hidden word of the text, to go to its row. @param {Store} store @param {Words} words @param {string} told */

@@ -47,15 +47,24 @@ function place(scene, room, plate, where) {
   return placed;
 }
 
+/** What a size is called. @type {Record<string, string>} */
+const LETTERS = { query: "n", key: "m", d_model: "d_model", d_head: "d_head", d_value: "d_v", d_hidden: "d_ff", unit: "d_h", head: "h", expert: "E", one: "1" };
+
+/** The shape in letters and in numbers; in numbers alone where only some are shown. @param {Room} room @param {{axes: string[], array: string, rows: number, cols: number}} plate */
+export function shapeOf(room, { axes: of, array, rows, cols }) {
+  const letters = of.map((axis) => (axis === "key" && room.self ? "n" : axis === "d_hidden" && room.array(array).includes("(") ? "" : LETTERS[axis] ?? ""));
+  return letters.every(Boolean) ? `${letters.join(" × ")} = ${rows} × ${cols}` : `${rows} × ${cols}`;
+}
+
 /** Name, shape and colour bar under a plate. @returns {number} the height they take */
 function foot(/** @type {Scene} */ scene, /** @type {Room} */ room, /** @type {Placed} */ plate, above = false, over = 60) {
   const width = plate.cols * plate.cw;
+  const names = [shapeOf(room, plate), `${plate.rows} × ${plate.cols}`];
   const y = above ? plate.y - room.font * 0.7 : plate.y + plate.rows * plate.ch + room.font * 0.9;
-  const shape = `${plate.rows} × ${plate.cols}`;
   const symbol = plate.transposed ? `${plate.symbol}ᵀ` : plate.symbol;
-  const name = `${symbol} · ${room.array(plate.array)} · ${shape}`;
-  const fits = room.measure(name, room.font) <= Math.max(width, 40) + (plate.output ? over : 0);
-  scene.captions.push({ text: fits ? name : `${symbol} · ${shape}`, x: plate.x, y, align: "left", role: plate.role, size: room.font });
+  const said = [`${symbol} · ${room.array(plate.array)}`, symbol].flatMap((name) => names.map((shape) => `${name} · ${shape}`));
+  const fits = (/** @type {string} */ text) => room.measure(text, room.font) <= Math.max(width, 40) + (plate.output ? over : 0);
+  scene.captions.push({ text: [said[0], said[2], said[1]].find(fits) ?? said[3], x: plate.x, y, align: "left", role: plate.role, size: room.font });
   if (above || plate.role === "mask") return room.font * 1.6;
   scene.bars.push({ plate, x: plate.x, y: y + room.font * 0.8, width: Math.min(width, 168) });
   return room.font * 3.6;
@@ -276,30 +285,34 @@ function router(room, scene) {
 /** left × top = corner, drawn as one multiplies by hand. @param {Room} room @param {Scene} scene */
 function product(room, scene) {
   scene.guides = true;
-  if (room.stage.id === "scores") scoresScene(room, scene);
-  else contextScene(room, scene);
+  if (room.stage.id === "context") contextScene(room, scene);
+  else scoresScene(room, scene);
 }
 
-/** Q at the left, Kᵀ above, their products in the corner. @param {Room} room @param {Scene} scene */
+/** Q at the left, Kᵀ above, their products in the corner; or the last vectors and the output embeddings of some words. @param {Room} room @param {Scene} scene */
 function scoresScene(room, scene) {
   const [q, k, s] = room.stage.plates;
-  const [nq, d] = room.tensor("query").shape;
-  const nk = room.tensor("key").shape[0];
-  const label = beside(room, "query");
-  const deep = Math.max(1.8, Math.min(4, (room.height * 0.15) / d));
-  const wide = Math.max(2, Math.min(4.5, (room.width * 0.17) / d));
+  const [nq, d] = room.tensor(q.array).shape;
+  const nk = room.tensor(k.array).shape[0];
+  const [rows, columns] = [q.axes[0], k.axes[0]];
+  const few = columns === "choice"; // ten words: wide cells, as low as they come
+  const label = Math.max(beside(room, rows), few ? room.measure(`${room.word("axis_choice")} →`, room.font) + 14 : 0);
+  const deep = few ? 60 / d : Math.max(1.8, Math.min(4, (room.height * 0.15) / d));
+  const wide = Math.max(Math.min(2, 128 / d), Math.min(4.5, (room.width * 0.17) / d));
   const x = label + d * wide + GAP;
-  let top = above(room, "key", 20);
-  const cell = fit([(room.width - x - top.spill) / nk, (room.height - top.height - d * deep - GAP - room.font * 4) / nq], 46, Math.max(nq, nk));
-  top = above(room, "key", cell);
+  let top = above(room, columns, 20);
+  const across = (room.width - x - top.spill) / nk;
+  const cell = fit([few ? Infinity : across, (room.height - top.height - d * deep - GAP - room.font * 4) / nq], 46, Math.max(nq, nk));
+  const cw = few ? fit([across], 60, nk) : cell;
+  top = above(room, columns, cw);
   const y = top.height + d * deep + GAP;
-  const above_ = place(scene, room, k, { x, y: top.height, cw: cell, ch: deep, transposed: true });
+  const above_ = place(scene, room, k, { x, y: top.height, cw, ch: deep, transposed: true });
   columnLabels(scene, room, above_, top);
   const left = place(scene, room, q, { x: label, y, cw: wide, ch: cell });
-  axes(scene, room, { ...left, axes: ["query", "key"] });
+  axes(scene, room, { ...left, axes: [rows, columns] });
   rowLabels(scene, room, left, "left", label);
-  const out = place(scene, room, s, { x, y, cw: cell, ch: cell, output: true });
-  scene.captions.push({ text: `Kᵀ · ${d} × ${nk}`, x: x - 10, y: top.height + (d * deep) / 2, align: "right", role: "key", size: room.font });
+  const out = place(scene, room, s, { x, y, cw, ch: cell, output: true });
+  scene.captions.push({ text: `${k.symbol}ᵀ · ${shapeOf(room, { axes: [k.axes[1], columns], array: k.array, rows: d, cols: nk })}`, x: x - 10, y: top.height + (d * deep) / 2, align: "right", role: k.role, size: room.font });
   foot(scene, room, left);
   scene.height = y + nq * cell + foot(scene, room, out);
 }

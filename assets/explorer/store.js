@@ -4,13 +4,13 @@
  *
  * @typedef {{block: string, head: number, query: number, key: number, channel: number, dimension: number, expert: number,
  *            choice: number, unit: number, shift: number, mix: number, tab: string, stage: string, depth: string}} Selection
- * @typedef {{head?: number, query?: number, key?: number, channel?: number, dimension?: number, expert?: number, unit?: number}} Cell
+ * @typedef {{head?: number, query?: number, key?: number, channel?: number, dimension?: number, expert?: number, choice?: number, unit?: number}} Cell
  * @typedef {{name: string, dtype: string, shape: number[], data: any}} Tensor
  * @typedef {Record<string, Tensor>} Bundle
  */
 
 /** The axis of a plate → the part of the selection that lies on it. */
-export const PART = { query: "query", key: "key", d_head: "channel", d_value: "channel", unit: "channel", d_model: "dimension", position: "query", other: "key", expert: "expert", d_hidden: "unit", head: "head" };
+export const PART = { query: "query", key: "key", d_head: "channel", d_value: "channel", unit: "channel", d_model: "dimension", position: "query", other: "key", expert: "expert", choice: "choice", d_hidden: "unit", head: "head" };
 
 /** The tabs of the page, in order. */
 export const TABS = ["walk", "positions", "generate"];
@@ -117,6 +117,7 @@ export class Store {
     if (axis === "key") return this.tokens(block.keyStream).length;
     if (axis === "head") return block.heads;
     if (axis === "expert") return this.state.arrays.router?.router?.shape[1] ?? 1;
+    if (axis === "choice") return this.state.arrays.logits?.unembedding?.shape[1] ?? 1;
     if (axis === "d_hidden") return this.state.arrays.mlp?.up?.shape[1] ?? 1;
     if (axis === "d_model") return this.state.arrays.stream?.residual?.shape[1] ?? this.state.run.model.d_model;
     return axis === "d_value" ? block.dValue : block.dHead;

@@ -2,6 +2,7 @@
 /** Strips: source and target tokens, the stages of the walk, and the token table of the first stage. */
 
 import { h, sized } from "./dom.js";
+import { ofRow } from "./likely.js";
 import { Picture } from "./picture.js";
 import { drawPlate, limitOf } from "./plate.js";
 import { isMask } from "./readings.js";
@@ -192,8 +193,9 @@ export class StageStrip {
     const pen = sized(canvas, size, size);
     const plates = stage.id === "qkv" ? stage.plates.slice(2) : stage.id === "rotation" ? [stage.plates[0], stage.plates[1]] : stage.plates.slice(-1);
     if (stage.id === "shared") return this.comb(pen, size);
-    const found = plates.map((/** @type {any} */ plate) => (arrays[plate.bundle] ?? arrays.head)?.[plate.array] ?? arrays.stream?.[plate.array]);
+    const found = plates.map((/** @type {any} */ plate) => (plate.bundle === "logits" ? ofRow(arrays.logits, this.store.state.selection.query) : arrays[plate.bundle] ?? arrays.head)?.[plate.array] ?? arrays.stream?.[plate.array]);
     if (/written|residual/.test(stage.id) && !found.some(Boolean)) return this.plus(pen, size, stage.id === "written");
+    if (stage.id === "logits" && !found.some(Boolean)) return this.corner(pen, size);
     if (stage.id === "router" && !found.some(Boolean)) return this.chosen(pen, size);
     if (/norm|mlp/.test(stage.id) && !found.some(Boolean)) return this.sketch(pen, size, stage.id === "mlp");
     plates.forEach((/** @type {any} */ plate, /** @type {number} */ i) => {
@@ -224,6 +226,15 @@ export class StageStrip {
       pen.stroke();
       pen.fillStyle = palette.key;
       pen.fillRect(size - 12, i < 2 ? 6 : 21, 9, 8);
+    }
+  }
+
+  /** What is not fetched yet: a row and a column that meet. @param {CanvasRenderingContext2D} pen @param {number} size */
+  corner(pen, size) {
+    const { palette } = this.store.state.colors;
+    for (const [x, y, width, height, fill] of [[2, size / 2 + 2, 12, 8, palette.muted], [19, 2, 8, size / 2 - 3, palette.key], [19, size / 2 + 2, 8, 8, palette.weight]]) {
+      pen.fillStyle = /** @type {string} */ (fill);
+      pen.fillRect(Number(x), Number(y), Number(width), Number(height));
     }
   }
 

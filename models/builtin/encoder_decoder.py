@@ -64,12 +64,15 @@ class EncoderDecoder(nn.Module, ABC):
 
     @torch.no_grad()
     def greedy(
-        self, source: Ids, start: Int[Tensor, "batch 1"], end: int, limit: int
+        self, source: Ids, start: Int[Tensor, "batch 1"], end: int, limit: int, *, cached: bool = True
     ) -> Int[Tensor, "batch output"]:
-        """The most probable token at each step, from `start` on, until every sentence has ended or `limit` tokens."""
-        encoded, target = self.encode(source), start
+        """The most probable token at each step, from `start` on, until every sentence has ended or `limit` tokens.
+
+        Without a cache every row is computed anew at each step, as edits want it that name rows.
+        """
+        encoded, target, cache = self.encode(source), start, Cache() if cached else None
         for _ in range(limit):
-            chosen = self.decode(target, encoded, source)[:, -1].argmax(dim=-1, keepdim=True)
+            chosen = self.decode(target, encoded, source, cache)[:, -1].argmax(dim=-1, keepdim=True)
             target = torch.cat([target, chosen], dim=1)
             if (target == end).any(dim=1).all():
                 break

@@ -81,7 +81,8 @@ class Examiner(Generic[Network]):
         batch = to_batch(pairs, self.tokenizer)
         limit = batch.target.shape[1] + 3
         with recording(Recorder(edits, sites=())):
-            output = self.model.greedy(batch.source, batch.target[:, :1], self.tokenizer.end, limit)
+            start, end = batch.target[:, :1], self.tokenizer.end
+            output = self.model.greedy(batch.source, start, end, limit, cached=not edits)
         return [self._words(ids) for ids in output[:, 1:].tolist()]
 
     def _words(self, ids: list[int]) -> tuple[str, ...]:

@@ -156,7 +156,7 @@ class Seq2Seq(EncoderDecoder):
         context = self.context(states, encoded, visible(source, self.config.padding))
         note(Site.CONTEXT_VECTOR, "decoder", context)
         output = self.output(torch.cat([context, states], dim=-1)).tanh()
-        note(Site.OUTPUT_VECTOR, "decoder", output)
+        note(Site.OUTPUT_VECTOR, "", output)
         return note(Site.LOGITS, "", output @ self.embedding.weight.T)
 
     def embed(self, ids: Ids, stream: str) -> Vectors:

@@ -27,12 +27,13 @@ class RecurrentTranslator(BuiltinTranslator):
         self.seq2seq, tokenizer, config = load_seq2seq(folder)
         super().__init__(self.seq2seq, tokenizer, _card(name, self.seq2seq, config), _blocks(self.seq2seq))
 
-    def described(self, arrays: Mapping[Where, np.ndarray]) -> dict[Where, np.ndarray]:  # noqa: ARG002
+    def described(self, arrays: Mapping[Where, np.ndarray]) -> dict[Where, np.ndarray]:
         """W_a, which makes a query of a decoder's state; keys and values are the encoder's states as they are."""
         context = self.seq2seq.context
         if not isinstance(context, Attention):
-            return {}
-        return {(Site.QUERY_WEIGHT, CROSS): context.query.weight.detach().T[None].numpy()}
+            return super().described(arrays)
+        weight = context.query.weight.detach().T[None].numpy()
+        return super().described(arrays) | {(Site.QUERY_WEIGHT, CROSS): weight}
 
 
 def _blocks(network: Seq2Seq) -> tuple[Block, ...]:

@@ -217,7 +217,7 @@ class Transformer(EncoderDecoder):
             x = layer(x, mask, encoded, source_mask, cache)
         if cache is not None:
             cache.length = length
-        return note(Site.LOGITS, "", x @ self.embedding.weight.T)
+        return note(Site.LOGITS, "", note(Site.OUTPUT_VECTOR, "", x) @ self.embedding.weight.T)
 
     def embed(self, ids: Ids, stream: str, first: int = 0) -> Vectors:
         """Rows of the table × √d_model (§3.4), plus the encoding of each position, counted from `first`."""

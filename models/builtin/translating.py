@@ -65,7 +65,7 @@ class BuiltinTranslator:
 
     def described(self, arrays: Mapping[Where, np.ndarray]) -> dict[Where, np.ndarray]:  # noqa: ARG002
         """What a trace shows of the model itself beside what it computed: weights and biases."""
-        return {}
+        return {(Site.UNEMBEDDING, ""): self.network.embedding.weight.detach().numpy()}
 
     def positions(self, arrays: Mapping[Where, np.ndarray]) -> tuple[PositionalEncoding, ...]:  # noqa: ARG002
         """How the places of words enter."""
@@ -112,7 +112,7 @@ class BuiltinTranslator:
         recorder = Recorder(edits, _KEPT)
         with torch.no_grad(), recording(recorder):
             if writes:
-                read = read + self._greedy(source, read[0])
+                read = read + self._greedy(source, read[0], cached=not edits)
                 self._check_edits(edits, len(source), len(read))
             logits = self.network(ids_of(source), ids_of(read))
         streams = {"encoder": source, "decoder": read}
@@ -207,10 +207,11 @@ class BuiltinTranslator:
             raise TextTooLarge(len(text), CHARACTER_LIMIT)
         return self.tokenizer.encode(text)
 
-    def _greedy(self, source: tuple[Token, ...], start: Token) -> tuple[Token, ...]:
+    def _greedy(self, source: tuple[Token, ...], start: Token, *, cached: bool) -> tuple[Token, ...]:
         """What the model itself writes after the start token, end token excluded."""
         end = self.tokenizer.end
-        ids = self.network.greedy(ids_of(source), ids_of((start,)), end, TOKEN_LIMIT - 1)[0, 1:].tolist()
+        given, limit = (ids_of(source), ids_of((start,))), TOKEN_LIMIT - 1
+        ids = self.network.greedy(*given, end, limit, cached=cached)[0, 1:].tolist()
         return tuple(self._token(id) for id in (ids[: ids.index(end)] if end in ids else ids))
 
     def _checked_ids(self, inputs: Mapping[str, Any], name: str) -> tuple[Token, ...]:

@@ -33,9 +33,9 @@ class Translator(BuiltinTranslator):
         card = _card(name, self.transformer, config)
         super().__init__(self.transformer, tokenizer, card, _blocks(self.transformer))
 
-    def described(self, arrays: Mapping[Where, np.ndarray]) -> dict[Where, np.ndarray]:  # noqa: ARG002
+    def described(self, arrays: Mapping[Where, np.ndarray]) -> dict[Where, np.ndarray]:
         """The maps of every head, the norms, and the maps of the feed-forward networks."""
-        return parameters(self.transformer)
+        return super().described(arrays) | parameters(self.transformer)
 
     def positions(self, arrays: Mapping[Where, np.ndarray]) -> tuple[PositionalEncoding, ...]:
         """Sines, added to the embeddings of both streams."""

@@ -106,9 +106,12 @@ class Names(Columns):
     def __init__(self, logits: NDArray, named: Callable[[list[int]], tuple[Token, ...]]) -> None:
         super().__init__(int(logits.shape[-1]), {})
         self._logits, self._named = logits, named
+        self._told: dict[int, Token] = {}
 
     def _name(self, id: int) -> Token:
-        return self._named([id])[0]
+        if id not in self._told:
+            self._told[id] = self._named([id])[0]
+        return self._told[id]
 
     def __reduce__(self) -> tuple[type[Columns], tuple[int, dict[int, Token]]]:
         best = np.unique(np.argsort(-self._logits, axis=-1)[..., :KEPT])

@@ -201,7 +201,7 @@ class Layer:
     def _norm_before(self, reading: Step, suffix: str) -> Iterator[Found]:
         norms = (step for step in self.inside if is_norm(step) and like(step.output, reading.given))
         norm = next((step for step in norms if same(step.output, reading.given)), None)
-        if norm is not None and not self._reads_sum(norm, None):
+        if norm is not None and not self._is_after(norm):
             yield Site.NORM, norm, "output", suffix
             yield Site.NORM_INPUT, norm, "given", suffix
             yield from of_norm(norm, suffix)

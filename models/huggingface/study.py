@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from models.huggingface.assemble import Assembly, array, first_calls
 from models.huggingface.capture import Capture
+from models.huggingface.ending import Ending, arrays_of, ending
 from models.huggingface.entrances import Entrance, collect_entrances, entrances
 from models.huggingface.inner import Parameter
 from models.huggingface.interface import Passed, Watch
@@ -26,19 +27,22 @@ Paths = Mapping[nn.Module, str]
 
 @dataclass(frozen=True)
 class Study:
-    """Where the sites of the layers are, what enters the towers, which maps make which head, what is turned how."""
+    """Where the sites of the layers are, what enters the towers, which maps make which head, what is turned how, and
+    what the logits are made with."""
 
     wanted: tuple[Wanted, ...] = ()
     entrances: tuple[Entrance, ...] = ()
     projections: tuple[Projection, ...] = ()
     turns: Mapping[str, Turn] = field(default_factory=dict)
+    ending: Ending | None = None
     dropped: Mapping[Site, int] = field(default_factory=dict)
     """Site → how many bytes it would take; what a run leaves out to save memory."""
 
     @property
     def paths(self) -> frozenset[str]:
         """The modules that a run has to keep an eye on."""
-        return frozenset(one.path for one in (*self.wanted, *self.entrances))
+        ends = (self.ending,) if self.ending else ()
+        return frozenset(one.path for one in (*self.wanted, *self.entrances, *ends))
 
 
 def study(
@@ -51,7 +55,7 @@ def study(
     turns = {capture.module: turn for capture in captures if (turn := turn_of(capture)) is not None}
     captures = [turns[one.module].of_capture(one) if one.module in turns else one for one in captures]
     sites = find(plan, steps, captures, windows)
-    return Study(sites.wanted, entrances(model, plan, steps), sites.projections, turns)
+    return Study(sites.wanted, entrances(model, plan, steps), sites.projections, turns, ending(model, steps))
 
 
 def fill(assembly: Assembly, found: Study, watch: Watch, model: nn.Module, paths: Paths) -> None:
@@ -65,6 +69,8 @@ def fill(assembly: Assembly, found: Study, watch: Watch, model: nn.Module, paths
         key = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
         once.setdefault(key, (array(tensor), tensor))
         assembly.arrays.setdefault((site, place), once[key][0])
+    if found.ending is not None:
+        assembly.arrays |= {(site, ""): value for site, value in arrays_of(found.ending, model, passed)}
     _interpolate(assembly, found.entrances)
     of_module: dict[str, list[Projection]] = {}
     for projection in found.projections:

@@ -25,6 +25,7 @@ _TURNED = ("line_turn", "line_turn_products")
 _ADDED = ("line_embedding_short", "line_place", "line_input")
 _NORM = ("line_norm_mean", "line_norm_plain", "line_norm_scaled", "line_batch")
 _SUM = ("line_sum", "line_lengths", "line_cosine")
+_DOT, _MADE = "line_logit_dot", ("bias", "scale", "cap")
 _OUTPUT = ("line_logit", "line_output_exp", "line_output_sum", "line_output")
 LINES = {
     **dict.fromkeys(("tokens", "tokens_pieces", "tokens_numbered"), ("line_token",)),
@@ -50,6 +51,10 @@ LINES = {
     "router_plain": ("line_router_plain", "line_router_top"),
     "embedding_recurrent": ("line_row",),
     "qkv_states": ("line_state_query", "line_state_key"),
+    "logits": (_DOT, "line_logit_lengths"),
+    **{f"logits_{part}": (_DOT, f"line_logit_{part}", "line_logit_lengths") for part in _MADE},
+    "choice": ("line_picked", "line_truth", "line_surprise", "line_loss"),
+    "choice_open": ("line_picked",),
     **dict.fromkeys(("output", "output_next", "output_target", "output_masked"), _OUTPUT),
     **dict.fromkeys(("output_label", "output_class"), _OUTPUT),
     "norm_layer": _NORM,
@@ -95,6 +100,19 @@ def run(request: Request) -> Trace:
     return request.run()
 
 
+@functools.lru_cache(4096)
+def _facts(request: Request, at: Selection) -> dict[str, Any]:
+    """The facts of a selection, for all depths and languages."""
+    return facts(run(request), at)
+
+
+@functools.cache
+def _stages(request: Request, block: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The stages of a block, in the walk and in the tab of positions."""
+    trace = run(request)
+    return stages_of(trace, trace.block(block)), stages_of_positions(trace, trace.block(block))
+
+
 def request_of(address: Address) -> Request:
     """The run that an address names."""
     model, text = address["model"], address.get("text", "")
@@ -118,10 +136,9 @@ class Expected:
         self.request, self.trace, self.at = request, run(request), at
         self.block = self.trace.block(at.block)
         self.head = self.trace.head(at.block, at.head)
-        self.facts: dict[str, Any] = facts(self.trace, at)
+        self.facts: dict[str, Any] = _facts(request, at)
         self.language, self.texts = language, texts
-        walk = stages_of(self.trace, self.block)
-        self.positions: Mapping[str, str] = stages_of_positions(self.trace, self.block)
+        walk, self.positions = _stages(request, at.block)
         self.stages: Mapping[str, str] = walk if at.stage in walk else self.positions
 
     @staticmethod
@@ -200,6 +217,7 @@ class Expected:
             "line_bias": "bias" in self.stages,
             "line_sum": "sink" in self.stages,
             "line_scale": self.stages.get("scale") != "scale",
+            **dict.fromkeys(("line_truth", "line_surprise"), not self.facts.get("truth_token")),
             "line_turn": self.facts["channel"] == self.facts.get("second_channel"),
         }.get(id, False)
         return self.ui(f"{id}_other" if odd else id, self.facts | self._terms(id))
@@ -210,6 +228,8 @@ class Expected:
             return self._projected(id.removeprefix("line_"))
         if id == "line_state_query":
             return self._projected("query")
+        if id == _DOT:
+            return _dot(self.facts)
         first = self.facts["largest_dimension"]
         pair, width = self.facts.get("pair", 0), self.trace.model.d_model
         return {
@@ -241,6 +261,13 @@ class Expected:
         return self.trace.array(*site)[number] if site in self.trace.arrays else None
 
 
+def _dot(said: dict[str, Any]) -> dict[str, Any]:
+    """What the line of the logit's dot product says."""
+    total = said["logit_product"]
+    largest = {"first": said["largest_place"], "first_term": said["largest_term"]}
+    return {"terms": said["output_width"], "sum_terms": total} | largest
+
+
 class Network(Expected):
     """What stands on the page at one place of a recurrent network, which has no heads."""
 
@@ -256,10 +283,14 @@ class Network(Expected):
 
     def lines(self) -> dict[str, str]:
         """The derivation: id of each line → its text."""
-        said: dict[str, Any] = facts(self.trace, self.at)
+        said: dict[str, Any] = dict(_facts(self.request, self.at))
+        if "logit_product" in said:
+            said |= _dot(said)
         kept = said["update"]
         said |= {"new_part": (1 - kept) * said["candidate"], "kept_part": kept * said["before"]}
-        table = {id: self.texts["ui"][id][self.language] for id in LINES[self.stages[self.at.stage]]}
+        odd = {"line_truth", "line_surprise"} if not said.get("truth_token") else set[str]()
+        named = {id: f"{id}_other" if id in odd else id for id in LINES[self.stages[self.at.stage]]}
+        table = {id: self.texts["ui"][text][self.language] for id, text in named.items()}
         return {id: render(text, said).replace("«", "").replace("»", "") for id, text in table.items()}
 
     def reading(self) -> str:

@@ -54,7 +54,7 @@ def test_a_click_on_a_place_goes_there(open_page: Open):
         ("decoder.1:feed_forward", "decoder.1.cross", "mlp"),
         ("decoder:embedding", "decoder.1.cross", "embedding"),
         ("encoder:tokens", "encoder.0.self", "tokens"),
-        ("decoder:output", "decoder.1.cross", "output"),
+        ("decoder:output", "decoder.1.cross", "logits"),
     ):
         place(microscope, id).click()
         microscope.ready()

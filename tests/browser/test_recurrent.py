@@ -40,7 +40,16 @@ def test_every_unit_of_a_state_has_its_digits(open_page: Open, model: dict[str, 
 def test_without_attention_there_is_one_vector_and_no_weights(open_page: Open):
     microscope = open_page(urlencode(PLAIN | {"block": "decoder.0.recurrent", "stage": "bottleneck"}))
     check_digits(microscope, "bottleneck")
-    assert microscope.stages() == ["tokens", "embedding", "gates", "state", "bottleneck", "output"]
+    assert microscope.stages() == [
+        "tokens",
+        "embedding",
+        "gates",
+        "state",
+        "bottleneck",
+        "logits",
+        "output",
+        "choice",
+    ]
     assert not microscope[".lines"].is_visible()
     assert not microscope[".bars"].is_visible()
     assert microscope[".explain [data-note=absent_plain]"].is_visible()

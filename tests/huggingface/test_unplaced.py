@@ -70,7 +70,7 @@ def test_other_runs_of_the_same_model_are_as_ever():
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(model.record, tiny.TEXT, edits=[PositionsOff()] * (i % 2)) for i in range(6)]
     for i, run in enumerate(runs):
-        assert (np.abs(run.result().logits - before).max() > 0.01) is bool(i % 2)
+        assert bool(np.abs(run.result().logits - before).max() > 0.01) is bool(i % 2)
 
 
 def test_positions_that_cannot_be_switched_off_are_refused():

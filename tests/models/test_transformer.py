@@ -178,6 +178,7 @@ def test_greedy_is_the_argmax_of_teacher_forcing_step_by_step(config, seed, limi
     ended = (written[0, 1:] == 1).nonzero().flatten().tolist()
     assert ended in ([], [written.shape[1] - 2]), "it stops at the first end token"
     assert bool(ended) or written.shape[1] == limit + 1
+    assert torch.equal(written, model.greedy(source, start, end=1, limit=limit, cached=False))
 
 
 def test_greedy_goes_on_until_every_sentence_has_ended():

@@ -36,7 +36,9 @@ BUILTIN_WALK = (
     "add_norm",
     "mlp",
     "residual_mlp",
+    "logits",
     "output",
+    "choice",
 )
 
 MODEL_OF = {
@@ -74,6 +76,10 @@ MODEL_OF = {
     "qkv_cross": "t5",
     **dict.fromkeys(("written", "residual_pre", "residual_mlp_pre"), "gpt2"),
     **dict.fromkeys(("residual", "residual_mlp"), "bert"),
+    "logits_bias": "bert",
+    "logits_scale": "cohere",
+    "logits_cap": "gemma2",
+    "choice_open": "classes",
     "output_next": "gpt2",
     "output_target": "t5",
     "output_masked": "bert",
@@ -134,7 +140,7 @@ WALKS = [
     (stage, block)
     for stage in BUILTIN_WALK
     for block in BLOCKS
-    if (stage != "output" or block.startswith("decoder"))
+    if (stage not in {"logits", "output", "choice"} or block.startswith("decoder"))
     and (
         stage not in {"mlp", "residual_mlp"}
         or block.endswith("cross" if block.startswith("decoder") else "self")

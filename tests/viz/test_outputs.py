@@ -12,7 +12,6 @@ from models import Site
 from tests.viz import tiny
 from viz import outputs, payload
 from viz.outputs import SHOWN, facts, output
-from viz.selection import Selection
 from viz.walk import stages_of
 
 MODELS = ("gpt2", "llama", "bert", "t5", "labels", "classes", "vit")
@@ -91,7 +90,7 @@ def test_the_next_sentence_is_that_of_the_model_and_leaves_the_words_alone():
     np.testing.assert_allclose(trace.array(Site.LOGITS), said.prediction_logits[0], atol=1e-5)
     np.testing.assert_allclose(trace.array(Site.NEXT_SENTENCE), said.seq_relationship_logits[0], atol=1e-6)
     follows, random = said.seq_relationship_logits[0].softmax(dim=-1).tolist()
-    told = facts(trace, trace.blocks[0], Selection(trace.blocks[0].name, 0))
+    told = facts(trace)
     assert told["follows_probability"] == pytest.approx(follows, abs=1e-6)
     assert told["random_probability"] == pytest.approx(random, abs=1e-6)
     assert stages_of(trace, trace.blocks[0])["next_sentence"] == "next_sentence"

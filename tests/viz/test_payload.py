@@ -125,6 +125,8 @@ def test_every_stage_that_a_block_has_finds_its_plates(modern):
             "residual_mlp": load(payload.residual_mlp(modern, block.name)),
         }
         has = stages_of(modern, block)
+        if "logits" in has:
+            bundles |= {"logits": load(payload.logits(modern, 0)), "vectors": load(payload.vectors(modern))}
         bundles["router"] = load(payload.router(modern, block.name)) if "router" in has else {}
         for name, other in STANDS_FOR.items():
             bundles["head"].setdefault(name, bundles["head"][other])

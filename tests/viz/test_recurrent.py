@@ -151,6 +151,8 @@ def test_what_stands_for_another_array_is_there_with_attention():
         "head": load(payload.head(trace, block.name, 0)),
         "stream": load(payload.stream(trace, "decoder")),
         "projection": load(payload.projection(trace, block.name, 0)),
+        "logits": load(payload.logits(trace, 0)),
+        "vectors": load(payload.vectors(trace)),
     }
     bundles["head"] |= {
         name: bundles["head"][other] for name, other in STANDS_FOR.items() if other in bundles["head"]

@@ -25,6 +25,7 @@ SIGNED = MEASURES - {
     *("sink_exponential", "router_weight", "router_chance", "reset", "update", "kept_percent"),
     *("choice_exponential", "choice_probability", "best_probability", "output_sum", "others_probability"),
     *("norm_spread", "norm_root"),
+    *("picked_probability", "runner_up_probability", "truth_probability", "perplexity", "loss", "logit_cap"),
     *("follows_exponential", "random_exponential", "pair_sum", "follows_probability", "random_probability"),
 }
 BUILTIN_WALK = (
@@ -55,6 +56,7 @@ VARIANTS = {
     *("written", "residual", "residual_pre", "residual_mlp", "residual_mlp_pre", "qkv_cross"),
     *("norm_layer", "norm_rms", "mlp_gelu", "mlp_swiglu", "mlp_geglu"),
     *(f"mask_{kind}" for kind in MASK_KINDS),
+    *("logits", "logits_bias", "logits_scale", "logits_cap", "choice", "choice_open"),
 }
 TEXT_IDS = tuple(TEXTS.stages)
 
@@ -74,6 +76,8 @@ def test_facts_of_one_part_belong_to_a_text_and_the_rest_to_all():
     used = {name for _, *both in EXPLAINED for text in both for name in placeholders(text)}
     used |= {name for stage in TEXTS.stages.values() for name in placeholders(stage.code + stage.digits)}
     spare = {"layers", "top_token", "row", "column", "router_top", "choice_shifted", "random_exponential"}
+    spare |= {"truth_probability", "truth_logit", "truth_token", "truth_surprise", "truth_rank"}
+    spare |= {"largest_term", "largest_place"}
     assert used | spare >= FACTS - {"pair"}
 
 

@@ -7,14 +7,15 @@ import pytest
 from safetensors.numpy import load
 
 from models.trace import softmax
-from viz import feedforward, payload
+from viz import feedforward, outputs, payload
 from viz.scales import LIGHT
 from viz.stages import STAGE_IDS, STAGES, STANDS_FOR, as_json
 from viz.texts import load_texts
 from viz.walk import stages_of
 
 ATTENTION = ("tokens", "embedding", "position", "qkv", "scores", "scale", "mask", "softmax", "context")
-BUILTIN = (*ATTENTION, "written", "residual", "add_norm", "mlp", "residual_mlp", "output")
+ENDING = ("logits", "output", "choice")
+BUILTIN = (*ATTENTION, "written", "residual", "add_norm", "mlp", "residual_mlp", *ENDING)
 """The stages of the built-in translator; only its decoder has outputs, and the last attention of a layer an `mlp`
 and what that adds."""
 
@@ -40,6 +41,10 @@ def bundles(trace):
         },
         "residual_attention": load(payload.residual_attention(trace, block)),
         "residual_mlp": load(payload.residual_mlp(trace, block)),
+        "vectors": load(payload.vectors(trace)),
+        "logits": {
+            name: array[1] for name, array in load(payload.logits(trace, 0)).items() if array.ndim > 1
+        },
     }
 
 
@@ -58,7 +63,7 @@ def test_the_built_in_model_has_its_stages_in_their_order(trace):
         lacks = (
             {"mlp", "residual_mlp"} if block.name.startswith("decoder") and block.kind == "self" else set()
         )
-        lacks |= set() if block.query_stream == "decoder" else {"output"}
+        lacks |= set() if block.query_stream == "decoder" else set(ENDING)
         assert tuple(stages_of(trace, block)) == tuple(stage for stage in BUILTIN if stage not in lacks)
     assert [stage for stage in STAGE_IDS if stage in BUILTIN] == list(BUILTIN)
 
@@ -78,6 +83,7 @@ def test_every_plate_shows_an_array_of_its_bundle_along_its_axes(trace, bundles)
         "d_value": trace.model.d_head,
         "d_model": trace.model.d_model,
         "d_hidden": min(trace.model.d_hidden, feedforward.SHOWN),
+        "choice": outputs.SHOWN,
     }
     for stage in (stage for stage in STAGES if stage.id in BUILTIN):
         for plate in stage.plates:

@@ -50,4 +50,6 @@ def _keep(module: nn.Module, args: tuple[Any, ...], arguments: Mapping[str, Any]
         kind = next((value for value in args if isinstance(value, str)), kind)
     if type(output) is nn.Parameter:  # DeBERTa passes its table of positions through a norm and a dropout
         output = output.detach()
-    watch.passed.append(OnePass(module, given.detach() if type(given) is nn.Parameter else given, output, kind))
+    watch.passed.append(
+        OnePass(module, given.detach() if type(given) is nn.Parameter else given, output, kind)
+    )

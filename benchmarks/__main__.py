@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from benchmarks import bertviz_view, crowd, explorer, recording, writing
+from benchmarks import bertviz_view, crowd, explorer, recording, stages, writing
 from benchmarks.measure import Figure
 from models import record
 from models.catalog import BUILTIN
@@ -177,6 +177,31 @@ def record_models(quick: bool) -> dict:
     return {"machine": where, "recording": [case.as_json() for case in cases]}
 
 
+def change_stages(quick: bool) -> dict:
+    """From stage to stage of the walk, in a real browser."""
+    where, started, results = machine(), time.monotonic(), Results()
+    print(f"{'milliseconds':<52}{'median':>9}{'p95':>9}{'n':>6}{'aim':>7}")
+    server = AppServer()
+    server.start()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=browser_path(), args=ARGUMENTS)
+            figures = [results.time(figure) for figure in stages.changes(browser, server, 1 if quick else 2)]
+            browser.close()
+    finally:
+        server.close()
+    ratios = {
+        figure.name: round(figure.p95 / plain.p95, 1)
+        for *visits, plain in zip(*(figures[part::3] for part in range(3)), strict=True)
+        for figure in visits
+    }
+    print("\np95 ÷ that of the plain frame")
+    for name, ratio in ratios.items():
+        print(f"  {name:<50}{ratio:>9}")
+    print(f"\n{closing(where, time.monotonic() - started)}")
+    return {"machine": where, "times_ms": [figure.as_json() for figure in figures], "ratios": ratios}
+
+
 def write_text(quick: bool) -> dict:
     """Generation with recording, without a browser."""
     where, started = machine(), time.monotonic()
@@ -188,12 +213,12 @@ def write_text(quick: bool) -> dict:
 def main() -> None:
     """Measure, print, append."""
     parser = argparse.ArgumentParser(prog="python scripts/bench.py")
-    parser.add_argument("what", nargs="?", choices=("page", "record", "generate"), default="page")
+    parser.add_argument("what", nargs="?", choices=("page", "stages", "record", "generate"), default="page")
     parser.add_argument(
         "--quick", action="store_true", help="the fewest repeats that give a median; fewer sizes"
     )
     asked = parser.parse_args()
-    measure_what = {"page": page, "record": record_models, "generate": write_text}
+    measure_what = {"page": page, "stages": change_stages, "record": record_models, "generate": write_text}
     measured = measure_what[asked.what](asked.quick)
     line = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),

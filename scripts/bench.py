@@ -1,5 +1,5 @@
-"""Measure the page, how large models are recorded, or how fast text is written while every step is kept:
-`python scripts/bench.py [page | record | generate] [--quick]`.
+"""Measure the page, the way from stage to stage, how large models are recorded, or how fast text is written while every
+step is kept: `python scripts/bench.py [page | stages | record | generate] [--quick]`.
 
 Prints a table and appends a line to `benchmarks/results.jsonl`. The measuring itself is in `benchmarks/`.
 """

@@ -48,23 +48,26 @@ function place(scene, room, plate, where) {
 }
 
 /** What a size is called. @type {Record<string, string>} */
-const LETTERS = { query: "n", key: "m", d_model: "d_model", d_head: "d_head", d_value: "d_v", d_hidden: "d_ff", unit: "d_h", head: "h", expert: "E", one: "1" };
+const LETTERS = { query: "n", key: "m", d_model: "d", d_head: "d_k", d_value: "d_v", d_hidden: "d_ff", unit: "d_h", head: "h", expert: "E", one: "1" };
 
 /** The shape in letters and in numbers; in numbers alone where only some are shown. @param {Room} room @param {{axes: string[], array: string, rows: number, cols: number}} plate */
 export function shapeOf(room, { axes: of, array, rows, cols }) {
   const letters = of.map((axis) => (axis === "key" && room.self ? "n" : axis === "d_hidden" && room.array(array).includes("(") ? "" : LETTERS[axis] ?? ""));
-  return letters.every(Boolean) ? `${letters.join(" × ")} = ${rows} × ${cols}` : `${rows} × ${cols}`;
+  const [tall, wide] = letters.map((letter, i) => (letter && letter !== "1" ? `${letter}=` : "") + [rows, cols][i]);
+  return `${tall} × ${wide}`;
 }
 
 /** Name, shape and colour bar under a plate. @returns {number} the height they take */
 function foot(/** @type {Scene} */ scene, /** @type {Room} */ room, /** @type {Placed} */ plate, above = false, over = 60) {
   const width = plate.cols * plate.cw;
-  const names = [shapeOf(room, plate), `${plate.rows} × ${plate.cols}`];
   const y = above ? plate.y - room.font * 0.7 : plate.y + plate.rows * plate.ch + room.font * 0.9;
   const symbol = plate.transposed ? `${plate.symbol}ᵀ` : plate.symbol;
-  const said = [`${symbol} · ${room.array(plate.array)}`, symbol].flatMap((name) => names.map((shape) => `${name} · ${shape}`));
-  const fits = (/** @type {string} */ text) => room.measure(text, room.font) <= Math.max(width, 40) + (plate.output ? over : 0);
-  scene.captions.push({ text: [said[0], said[2], said[1]].find(fits) ?? said[3], x: plate.x, y, align: "left", role: plate.role, size: room.font });
+  const [shape, short] = [shapeOf(room, plate), `${symbol} · ${shapeOf(room, plate)}`];
+  const fits = (/** @type {string} */ text, font = room.font) => room.measure(text, font) <= Math.max(width, 40) + (plate.output ? over : GAP / 2);
+  const small = fits(short) ? room.font : room.font * 0.86;
+  const name = `${symbol} · ${room.array(plate.array)} · ${shape}`;
+  const text = fits(name) ? name : fits(short, small) ? short : `${symbol} · ${plate.rows} × ${plate.cols}`;
+  scene.captions.push({ text, x: plate.x, y, align: "left", role: plate.role, size: text === short ? small : room.font });
   if (above || plate.role === "mask") return room.font * 1.6;
   scene.bars.push({ plate, x: plate.x, y: y + room.font * 0.8, width: Math.min(width, 168) });
   return room.font * 3.6;
@@ -183,7 +186,7 @@ function fanRow(room, scene, { input, outputs, y, height }) {
     const cols = room.tensor(output.array).shape[1];
     const cw = Math.min(9, (free - wide) / 3 / cols);
     const out = place(scene, room, output, { x: at, y, ch, cw, output: true });
-    bottom = Math.max(bottom, foot(scene, room, out));
+    bottom = Math.max(bottom, foot(scene, room, out, false, output === outputs[outputs.length - 1] ? 60 : GAP / 2));
     at += cols * cw + GAP;
   }
   return y + rows * ch + bottom;
@@ -202,7 +205,7 @@ function made(room, scene, plates) {
     const cw = Math.min(9, (free - side) / cols);
     const out = place(scene, room, plate, { x: at + side, y: 4, ch, cw, output: true });
     if (!i || !room.self) rowLabels(scene, room, out, "left", label);
-    bottom = Math.max(bottom, out.rows * ch + foot(scene, room, out));
+    bottom = Math.max(bottom, out.rows * ch + foot(scene, room, out, false, i === plates.length - 1 ? 60 : GAP / 2));
     at += side + cols * cw + GAP;
   });
   return 4 + bottom;

@@ -33,7 +33,7 @@ const isolated = (text, name) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(text) && !
 /** @type {Record<string, string>} */
 const ROLE = { query_token: "q", query_value: "q", key_token: "k", key_value: "k", value_value: "v", context: "v", weight: "w",
   percent: "w", top_weight: "w", second_weight: "w", top_token: "k", second_token: "k", predicted_token: "p",
-  best_token: "p", choice_token: "p", best_probability: "w", choice_probability: "w", follows_probability: "w" };
+  best_token: "p", choice_token: "p", word_token: "p", picked_token: "p", runner_up_token: "p", truth_token: "p", best_probability: "w", choice_probability: "w", follows_probability: "w" };
 
 /**
  * A text whose facts can change: its nodes, and a function that sets the facts.

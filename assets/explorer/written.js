@@ -105,7 +105,7 @@ export function writtenScene(room, scene, { place, foot, beside, rowLabels }) {
     scene.captions.push({ text: name, x: label - 8, y: y + placed.ch / 2, align: "right", role: "ink", size: room.font });
     y += placed.rows * placed.ch + (i === plates.length - 1 ? foot(scene, room, placed) : room.font * (i ? 0.5 : 0.9));
   });
-  const shape = `${plates[0].symbol} · ${room.array("contributions")} · h × d_model = ${heads} × ${size}`;
+  const shape = `${plates[0].symbol} · ${room.array("contributions")} · h=${heads} × d=${size}`;
   scene.captions.push({ text: shape, x: label, y: room.font * 0.7, align: "left", role: "context", size: room.font });
   scene.area = { x: label + size * cw + 16, y: room.font * 0.7, width: side - 20, height: y };
   scene.height = y;

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from models.huggingface.assemble import Assembly
 from models.huggingface.capture import Capture
-from models.huggingface.interface import Band, Passed, Watch, current
+from models.huggingface.interface import Band, OnePass, Passed, Watch, current
 from models.huggingface.projections import Projection
 
 WIDTH = "one_sided_attn_window_size"
@@ -124,10 +124,11 @@ def unpadded(passed: Sequence[Passed], bands: Sequence[Band], length: int | None
     whole = bands[0].mask.shape[-1]
     made = {getattr(band.module, name): tensor for band in bands for name, tensor in band.maps.items()}
     return [
-        replace(
-            one,
-            given=_cut(one.given, whole, length),
-            output=_cut(made.get(one.module, one.output), whole, length),
+        OnePass(
+            one.module,
+            _cut(one.given, whole, length),
+            _cut(made.get(one.module, one.output), whole, length),
+            one.layer_type,
         )
         for one in passed
     ]

@@ -27,6 +27,9 @@ from models.trace import Site
 
 Found = Iterator[tuple[Site, Any]]
 
+SITES = (Site.OUTPUT_VECTOR, Site.UNEMBEDDING, Site.UNEMBEDDING_BIAS, Site.LOGIT_SCALE, Site.LOGIT_CAP)
+"""What is known of a run's end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -108,3 +111,11 @@ def arrays_of(found: Ending, model: nn.Module, passed: Mapping[str, Sequence[Pas
         yield Site.LOGIT_SCALE, np.array(found.scale, np.float32)
     if found.cap:
         yield Site.LOGIT_CAP, np.array(found.cap, np.float32)
+
+
+def drop_unmatched(arrays: dict[tuple[Site, str], Any]) -> None:
+    """Where a run gave no logits for the vectors that it ended in, as while it wrote, nothing is said of either."""
+    vectors, logits = (arrays.get((site, "")) for site in (Site.OUTPUT_VECTOR, Site.LOGITS))
+    if vectors is not None and (logits is None or len(logits) != len(vectors)):
+        for site in SITES:
+            arrays.pop((site, ""), None)

@@ -60,7 +60,7 @@ class _Step:
         if self._prompt is None:
             self._prompt = input_ids[0].tolist()
         self._rows = input_ids
-        self._stitch.add(self._heard.take(), self._watch)
+        self._stitch.add(self._heard, self._watch)
         return self._writing.weighed(scores)
 
     def candidates(self, input_ids: Tensor) -> list[Candidate]:

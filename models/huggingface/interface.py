@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -62,9 +62,22 @@ class MaskMade:
     arguments: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+@runtime_checkable
+class Passed(Protocol):
     """What passed an observed module: its first input, its output, and for which type of layer, where that is said."""
+
+    @property
+    def module(self) -> nn.Module: ...
+    @property
+    def given(self) -> Any: ...
+    @property
+    def output(self) -> Any: ...
+    @property
+    def layer_type(self) -> str | None: ...
+
+
+class OnePass(NamedTuple):
+    """What passed a module in one forward pass. One is made for each module and token that is written."""
 
     module: nn.Module
     given: Any
@@ -106,9 +119,8 @@ _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 _lock = threading.Lock()
 
 
-def current() -> Watch | None:
-    """The watch over this thread's or task's run, if it is being recorded."""
-    return _watch.get()
+current = _watch.get
+"""The watch over this thread's or task's run; None where it is not being recorded."""
 
 
 def watching(watch: Watch) -> AbstractContextManager[Watch]:

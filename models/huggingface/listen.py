@@ -34,6 +34,15 @@ class Heard:
         self._order = {path: number for number, path in enumerate(self._paths.values())}
         self._watch, self._followed, self._length = watch, followed, length
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether all attention since the last time passed the interface."""
+        return not self._followed and not self._watch.bands
+
+    def path(self, module: nn.Module) -> str:
+        """The path of a module in the model."""
+        return self._paths.get(module, "")
+
     def take(self) -> Calls:
         """The captures of all attention since the last time, in the order of the model's modules."""
         watch = self._watch

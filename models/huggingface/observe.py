@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from torch import nn
 
-from models.huggingface.interface import Passed, current
+from models.huggingface.interface import OnePass, current
 
 _observed: WeakSet[nn.Module] = WeakSet()
 _lock = threading.Lock()
@@ -42,12 +42,14 @@ def observing_all(model: nn.Module) -> Iterator[None]:
 
 def _keep(module: nn.Module, args: tuple[Any, ...], arguments: Mapping[str, Any], output: Any) -> None:
     watch = current()
-    if watch is not None and (watch.kept is None or module in watch.kept):
-        given = args[0] if args else arguments.get("hidden_states", arguments.get("input_ids"))
-        kind = next((value for value in (*args, arguments.get("layer_type")) if isinstance(value, str)), None)
-        watch.passed.append(Passed(module, _bare(given), _bare(output), kind))
-
-
-def _bare(value: Any) -> Any:
-    """A parameter without its gradient: DeBERTa passes its table of positions through a norm and a dropout."""
-    return value.detach() if type(value) is nn.Parameter else value
+    if watch is None or (watch.kept is not None and module not in watch.kept):
+        return
+    given = args[0] if args else arguments.get("hidden_states", arguments.get("input_ids"))
+    kind = arguments.get("layer_type") if arguments else None
+    if len(args) > 1:
+        kind = next((value for value in args if isinstance(value, str)), kind)
+    if type(output) is nn.Parameter:  # DeBERTa passes its table of positions through a norm and a dropout
+        output = output.detach()
+    watch.passed.append(
+        OnePass(module, given.detach() if type(given) is nn.Parameter else given, output, kind)
+    )

@@ -17,20 +17,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from models.huggingface.calls import Split
 from models.huggingface.capture import Capture
-from models.huggingface.interface import Passed, Watch
-from models.huggingface.listen import Calls
-from models.huggingface.places import Plan
+from models.huggingface.grids import Grids, Layout
+from models.huggingface.grown import Path, Row, below, is_row, row_of
+from models.huggingface.interface import Call, Passed, Watch
+from models.huggingface.listen import Calls, Heard
+from models.huggingface.passes import AllPasses, Part
+from models.huggingface.places import Place, Plan
 from models.huggingface.rotation import unrotated
 
 Items = tuple[Capture, ...]
-Path = Sequence[int]
-"""Which item of each pass belongs to the text that was written."""
 
 
 @dataclass
@@ -39,6 +40,8 @@ class Strip:
 
     cross: bool
     passes: list[Items] = field(default_factory=list)
+    grown: list[Row] = field(default_factory=list)
+    """The passes after those."""
     firsts: list[int] = field(default_factory=list)
     """The first column of each pass."""
     rows: int = 0
@@ -50,7 +53,7 @@ class Strip:
         queries, keys = items[0].query.shape[1], items[0].key.shape[1]
         again = self.rows if queries > self.rows else 0  # without a cache everything is computed again
         row, self.rows = self.rows, self.rows + queries - again
-        self.steady = self.steady and (not self.passes or self.rows == row + 1)
+        self.steady = self.steady and (not self.passes or self.rows == row + 1) and not self.grown
         first = 0 if self.cross else max(self.rows - keys, 0)
         new = slice(row - first, self.rows - first)
         if self.cross:  # all passes look at the same keys
@@ -63,64 +66,43 @@ class Strip:
         )
         return queries - again
 
+    def grow(self, call: Call, split: Split) -> None:
+        """One more pass, of one row."""
+        self.rows += 1
+        self.grown.append(row_of(call, split, self.rows, self.cross))
+        self.firsts.append(self.grown[-1].first)
+
     def joined(self, path: Path, grids: Grids) -> Capture:
         """All rows of what was written."""
         chosen = [items[min(item, len(items) - 1)] for items, item in zip(self.passes, path, strict=False)]
-        keyed = chosen[:1] if self.cross else chosen
+        rest = path[len(chosen) :]
+        rows = self.grown[: len(rest)]
+        parts = [*chosen, below(chosen[0], rows, rest)] if rows else chosen
+        keyed = parts[:1] if self.cross else parts
+        layout = Layout(
+            rows=[one.query.shape[1] for one in chosen] + [1] * len(rows),
+            columns=[one.key.shape[1] for one in chosen] + [int(not self.cross)] * len(rows),
+            firsts=self.firsts[: len(chosen) + len(rows)],
+            cross=self.cross,
+        )
+        masks, biases = (
+            [_of_item(getattr(row, name), item) for row, item in zip(rows, rest, strict=False)]
+            for name in ("mask", "bias")
+        )
         return replace(
             chosen[0],
-            query=_below([one.query for one in chosen]),
+            query=_below([one.query for one in parts]),
             key=_below([one.key for one in keyed]),
             value=_below([one.value for one in keyed]),
-            context=_below([one.context for one in chosen]),
+            context=_below([one.context for one in parts]),
             sink=_sinks([one.sink for one in chosen]),
-            query_unrotated=_below_or_none([one.query_unrotated for one in chosen]),
+            query_unrotated=_below_or_none([one.query_unrotated for one in parts]),
             key_unrotated=_below_or_none([one.key_unrotated for one in keyed]),
-            mask=grids.mask(chosen, self.firsts, self.cross),
-            pattern=grids.pattern(chosen, self.firsts, self.cross),
-            padding=chosen[-1].padding,
-            bias=grids.bias(chosen, self.firsts, self.cross),
+            mask=grids.mask([*(one.mask for one in chosen), *masks], layout),
+            pattern=grids.pattern([*(one.pattern for one in chosen), *(row.pattern for row in rows)], layout),
+            padding=(rows or chosen)[-1].padding,
+            bias=grids.bias([*(one.bias for one in chosen), *biases], layout),
         )
-
-
-class Grids:
-    """Masks and biases of whole texts; each once, however many layers share it."""
-
-    def __init__(self) -> None:
-        self._known: dict[Hashable, Tensor | None] = {}
-
-    def mask(self, passes: Sequence[Capture], firsts: Sequence[int], cross: bool) -> Tensor | None:
-        """Who may attend to whom; nobody to what came later, nor to what a sliding cache had dropped."""
-        return self._allowed([one.mask for one in passes], passes, firsts, cross)
-
-    def pattern(self, passes: Sequence[Capture], firsts: Sequence[int], cross: bool) -> Tensor | None:
-        """The mask without its padding; None where nothing is padded."""
-        if passes[0].pattern is None:
-            return None
-        return self._allowed([one.pattern for one in passes], passes, firsts, cross)
-
-    def _allowed(
-        self, masks: Sequence[Tensor | None], passes: Sequence[Capture], firsts: Sequence[int], cross: bool
-    ) -> Tensor | None:
-        if len(passes) == 1 or (cross and all(mask is None for mask in masks)):
-            return masks[0]
-        whole = [torch.ones(1, 1, 1, dtype=torch.bool) if mask is None else mask for mask in masks]
-        key = ("mask", tuple(map(_identity, masks)), tuple(firsts), _shape(passes, cross))
-        if key not in self._known:
-            self._known[key] = _spread(whole, passes, firsts, cross)
-        return self._known[key]
-
-    def bias(self, passes: Sequence[Capture], firsts: Sequence[int], cross: bool) -> Tensor | None:
-        """What is added to the scores; 0 where no pass had anything to add to."""
-        biases = [one.bias for one in passes if one.bias is not None]
-        if len(passes) == 1 or not biases:
-            return biases[0] if biases else None
-        key = ("bias", tuple(map(_identity, biases)), tuple(firsts), _shape(passes, cross))
-        if key not in self._known:
-            whole = [biases[0].new_zeros(1, 1, 1) if one.bias is None else one.bias for one in passes]
-            same = not any(firsts) and _each_begins(whole)
-            self._known[key] = whole[-1] if same else _spread(whole, passes, firsts, cross)
-        return self._known[key]
 
 
 @dataclass
@@ -134,33 +116,60 @@ class Stitch:
     """By module, and by how much attention of it there had been before in the same pass."""
     once: dict[tuple[str, int], Items] = field(default_factory=dict)
     """Attention in windows or blocks, which only an encoder has: it runs in the first pass and is complete."""
-    passed: list[dict[Hashable, Passed]] = field(default_factory=list)
+    passed: list[list[Passed]] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     """How many rows each pass added."""
     computed: list[int] = field(default_factory=list)
     """How many positions of what is written each pass computed: more than it added where there is no cache."""
 
-    def add(self, calls: Calls, watch: Watch) -> None:
+    def add(self, heard: Heard, watch: Watch) -> None:
         """One more pass; what the watch holds of it is taken."""
+        added, computed = (1, 1) if self._grow(heard, watch) else self._take(heard)
+        self.rows.append(added)
+        self.computed.append(computed)
+        self.passed.append(list(watch.passed))
+        watch.clear()
+
+    def _grow(self, heard: Heard, watch: Watch) -> bool:
+        """Keep a pass of one row as it is; False where it is of another kind."""
+        if not self.passed or not heard.is_plain:
+            return False
+        counted: Counter[str] = Counter()
+        grown = []
+        for call in watch.calls:
+            path = heard.path(call.module)
+            place, strip = self.plan.places.get(path), self.strips.get((path, counted[path]))
+            counted[path] += 1
+            if place is not None and (strip is None or not is_row(call, self._alike(place))):
+                return False
+            grown += [(strip, call)] if strip is not None else []
+        split = Split(watch.masks)
+        for strip, call in grown:
+            strip.grow(call, split)
+        return bool(grown)
+
+    def _take(self, heard: Heard) -> tuple[int, int]:
+        """How many rows a pass of any kind adds, and how many positions of what is written it computed."""
         counted: Counter[str] = Counter()
         added, computed = [0], [0]
-        for items in calls:
+        for items in heard.take():
             path = items[0].module
             added.append(self._add(items, counted[path]))
             if path in self.plan.places and self.plan.places[path].tower == "decoder":
                 computed.append(items[0].query.shape[1])
             counted[path] += 1
-        self.rows.append(max(added))
-        self.computed.append(max(computed))
-        self.passed.append(dict(_counted(watch.passed)))
-        watch.clear()
+        return max(added), max(computed)
+
+    def _alike(self, place: Place) -> int:
+        """How many hypotheses an attention module reads at once."""
+        return self.beams if place.tower == "decoder" or not self.encoder_decoder else 1
 
     def _add(self, items: Items, number: int) -> int:
         """How many rows the pass adds to the module's `number`-th attention."""
         place, key = self.plan.places.get(items[0].module), (items[0].module, number)
         if place is None:
             return 0
-        alike = self.beams if place.tower == "decoder" or not self.encoder_decoder else 1
+        alike = self._alike(place)
         items = _apart(items, alike)
         if not self.passed:  # the first pass
             items = items[: max(1, len(items) // alike)]
@@ -182,19 +191,14 @@ class Stitch:
 
     def modules(self, path: Path) -> list[Passed]:
         """What passed each observed module, the rows of all passes below each other."""
-        found = []
-        for key, first in self.passed[0].items():
-            parts = [
-                (passed[key], item, rows if number else None)
-                for number, (passed, item, rows) in enumerate(zip(self.passed, path, self.rows, strict=False))
-                if key in passed
-            ]
-            given, output = (
-                _tree([(getattr(part, name), item, rows) for part, item, rows in parts], self.beams)
-                for name in ("given", "output")
-            )
-            found.append(replace(first, given=given, output=output))
-        return found
+        found: dict[Hashable, list[Part]] = {}
+        for number, (passed, item, rows) in enumerate(zip(self.passed, path, self.rows, strict=False)):
+            for key, one in _counted(passed):
+                if number == 0:
+                    found[key] = [(one, item, None)]
+                elif key in found:
+                    found[key].append((one, item, rows))
+        return [AllPasses(parts, self.beams) for parts in found.values()]
 
 
 def _apart(items: Items, count: int) -> Items:
@@ -278,35 +282,12 @@ def _grid(grid: Tensor | None, again: int, stop: int) -> Tensor | None:
     return (grid[:, again:] if grid.shape[1] > 1 else grid)[..., :stop]
 
 
-def _spread(grids: Sequence[Tensor], passes: Sequence[Capture], firsts: Sequence[int], cross: bool) -> Tensor:
-    """The grids of all passes, each in its rows and from its first column on; zero elsewhere."""
-    rows, columns = _shape(passes, cross)
-    whole = grids[0].new_zeros(max(len(grid) for grid in grids), rows, columns)
-    row = end = 0
-    for grid, one, first in zip(grids, passes, firsts, strict=False):
-        queries = one.query.shape[1]
-        end = columns if cross else end + one.key.shape[1]
-        whole[:, row : row + queries, first:end] = grid
-        row += queries
-    return whole
-
-
-def _shape(passes: Sequence[Capture], cross: bool) -> tuple[int, int]:
-    keyed = passes[:1] if cross else passes
-    return sum(one.query.shape[1] for one in passes), sum(one.key.shape[1] for one in keyed)
-
-
-def _each_begins(biases: Sequence[Tensor]) -> bool:
-    """Whether each is one row, and as the last one begins: then it is the same for all queries, as ALiBi is."""
-    last = biases[-1]
-    return all(
-        bias.shape[:-1] == (len(last), 1) and torch.equal(bias, last[..., : bias.shape[-1]])
-        for bias in biases
-    )
-
-
-def _identity(tensor: Tensor | None) -> Hashable:
-    return tensor if tensor is None else (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+def _of_item(grid: Tensor | None, item: int) -> Tensor | None:
+    """The grid of one row of a hypothesis, (1 or head, 1, k)."""
+    if grid is None:
+        return None
+    grid = grid[min(item, len(grid) - 1)]
+    return grid[(None,) * (3 - grid.ndim)]
 
 
 def _below(tensors: Sequence[Tensor]) -> Tensor:
@@ -316,33 +297,3 @@ def _below(tensors: Sequence[Tensor]) -> Tensor:
 def _below_or_none(tensors: Sequence[Tensor | None]) -> Tensor | None:
     known = [tensor for tensor in tensors if tensor is not None]
     return _below(known) if len(known) == len(tensors) else None
-
-
-def _tree(parts: Sequence[tuple[Any, int, int | None]], beams: int) -> Any:
-    """What a module received or gave in all passes, joined tensor by tensor; anything else as in the first pass.
-
-    A part: the value, the item of the batch, and how many of its rows are new (None: all).
-    """
-    first = parts[0][0]
-    if isinstance(first, tuple | list):
-        if any(not isinstance(value, tuple | list) or len(value) != len(first) for value, _, _ in parts):
-            return first
-        return tuple(_tree([(v[at], i, n) for v, i, n in parts], beams) for at in range(len(first)))
-    tensors = [_item(value, item, rows, beams) for value, item, rows in parts if isinstance(value, Tensor)]
-    shapes = {(*tensor.shape[:-2], *tensor.shape[-1:]) for tensor in tensors}
-    if len(tensors) < len(parts) or len(shapes) > 1 or tensors[0].ndim not in {2, 3}:
-        return first
-    return torch.cat(tensors, dim=-2) if len(tensors) > 1 else tensors[0]
-
-
-def _item(tensor: Tensor, item: int, new: int | None, beams: int) -> Tensor:
-    """The new rows of one hypothesis of a tensor of all: (item, row, d), or the rows of all as (item · row, d)."""
-    if tensor.ndim not in {2, 3}:
-        return tensor
-    if beams > 1 and len(tensor) % beams == 0:
-        rows = len(tensor) // beams
-        if rows == 1:
-            tensor = tensor[item : item + 1]
-        elif torch.allclose(tensor[:rows], tensor[rows : 2 * rows], atol=1e-4):  # the prompt, which all share
-            tensor = tensor[:rows]
-    return tensor if new is None else tensor[..., -new:, :]

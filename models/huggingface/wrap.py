@@ -16,6 +16,7 @@ from models.huggingface.assemble import Assembly, assembled
 from models.huggingface.bands import fill_global_maps, watch_bands
 from models.huggingface.budget import affordable
 from models.huggingface.card import model_card, precision, read_limit
+from models.huggingface.ending import drop_unmatched
 from models.huggingface.generating import check_room, generation, write, written_tokens
 from models.huggingface.images import Images, Picture, Seen, parts
 from models.huggingface.interface import Watch, check_readable, install
@@ -268,6 +269,7 @@ class Wrapped:
         known, watch = shown.known, shown.watch
         assembly = self._assembled(watch, shown.calls, known, inputs)
         assembly.arrays |= {(site, ""): values for site, values in shown.outputs.arrays.items()}
+        drop_unmatched(assembly.arrays)
         streams = {self._named(stream, known.plan): tokens for stream, tokens in streams.items()}
         grids = patch_grids(self.model, inputs.get("pixel_values"), assembly)
         tokens = tokens_of(self.model, assembly.lengths, streams, grids)

@@ -5,12 +5,8 @@ import pytest
 from tests.browser.conftest import Open
 from tests.browser.microscope import Microscope
 from tests.browser.test_keyboard import press
-from viz.stages import STAGES, part_of
-from viz.walk import stages_of
 
 pytestmark = pytest.mark.browser
-
-ENTRANCE = ("tokens", "embedding", "position")
 
 
 def phase(microscope: Microscope) -> str:
@@ -21,41 +17,6 @@ def here(microscope: Microscope) -> tuple[str, str]:
     """Block and stage in view."""
     stage = microscope[".stage[aria-selected=true]"].get_attribute("data-stage") or ""
     return microscope["[data-id=block]"].input_value(), stage
-
-
-def expected_course(microscope: Microscope) -> list[tuple[str, str]]:
-    """Every stage of every block in the order of execution; what enters a stack once, the outputs at the end."""
-    trace = microscope.expected().trace
-    order = [stage.id for stage in STAGES]
-    steps, last, entered = [], [], set()
-    for block in trace.blocks:
-        stages = sorted(stages_of(trace, block), key=order.index)
-        fresh = block.query_stream not in entered
-        entered.add(block.query_stream)
-        steps += [
-            (block.name, stage)
-            for stage in stages
-            if part_of(stage) != "output" and (fresh or part_of(stage) not in ENTRANCE)
-        ]
-        last = [(block.name, stage) for stage in stages if part_of(stage) == "output"] or last
-    return steps + last
-
-
-def test_it_walks_from_the_first_stage_to_the_last_and_stays_there(open_page: Open):
-    microscope = open_page("text=I+am&block=encoder.0.self&stage=embedding")
-    press(microscope, "P")
-    microscope["[data-id=play-first]"].click()
-    assert here(microscope) == ("encoder.0.self", "tokens")
-    course = expected_course(microscope)
-    for step in course:
-        assert (here(microscope), phase(microscope)) == (step, "text")
-        press(microscope, "P")
-        assert (here(microscope), phase(microscope)) == (step, "figure")
-        microscope.page.wait_for_function("window.waiting === 0")
-        press(microscope, "P")
-    assert here(microscope) == course[-1]
-    assert "the end" in microscope.text(".play-count")
-    assert not list(microscope.ready().differences())
 
 
 def test_the_text_comes_first_and_the_figure_follows(open_page: Open):

@@ -14,7 +14,7 @@ A number is found by *what it is* (a `Site`) and *where it is* (a place):
     feed-forward     "decoder.1.mlp"      mlp_input, up, gate, hidden, mlp_output and their maps, its norm as a block's;
                                           router and router_probabilities:
                                           each expert's weight for each token, 0 where not chosen, and before choosing
-    what was written "decoder.1.mlp.written"  norm and its parameters, where what a block or a feed-forward network wrote
+    what was written "….mlp.written"      norm and its parameters, where what a block or a feed-forward network wrote
                                           passes a norm before it is added
     tower            "decoder"            norm_input, norm and its parameters, of what leaves the last layer
     ""               ""                   logits; next_sentence: what says whether sentence B follows sentence A

@@ -105,7 +105,8 @@ def _is_shared(trace: Trace, block: str, mlp: str) -> bool:
     places = [(Site.NORM, block), (Site.NORM, mlp)]
     if any(place not in trace.arrays for place in places):
         return False
-    return np.array_equal(*(trace.array(*place) for place in places))
+    before, beside = (trace.array(*place) for place in places)
+    return np.array_equal(before, beside)
 
 
 def _fits(trace: Trace, block: Block, norm: Norm) -> bool:

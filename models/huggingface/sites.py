@@ -21,30 +21,27 @@ A site that is not found so is absent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from models.huggingface.capture import Capture
-from models.huggingface.inner import PARAMETERS, Found, Parameter, of_feed_forward, of_norm
-from models.huggingface.interface import Passed
+from models.huggingface.inner import Found, of_feed_forward, of_norm
 from models.huggingface.places import Place, Plan
 from models.huggingface.projections import Projected, Projection, projected
-from models.huggingface.routers import is_router, probabilities, router, way_of
+from models.huggingface.routers import is_router, way_of
 from models.huggingface.steps import (
     Step,
     any_equal,
     equal,
-    first,
     is_linear,
     is_norm,
     is_stream,
     is_sum,
     like,
     same,
-    unwindowed,
 )
 from models.huggingface.windows import Windows
 from models.trace import Site
@@ -61,7 +58,7 @@ class Wanted:
     layers: str
     layer: int
     suffix: str
-    """What follows the layer in the name of the place: nothing, `.self`, `.cross` or `.mlp`, and `.written` after those;
+    """What follows the layer in the name of the place: nothing, or `.self`, `.cross` or `.mlp`, maybe with `.written`;
     `-` for the tower."""
 
 
@@ -349,33 +346,3 @@ def _reads_context(step: Step, capture: Capture) -> bool:
         and step.given.numel() == flat.numel()
         and equal(step.given.reshape(flat.shape), flat)
     )
-
-
-def collect(
-    sites: Iterable[Wanted],
-    plan: Plan,
-    passed: Mapping[str, Sequence[Passed]],
-    windows: Mapping[str, Windows],
-) -> Iterator[tuple[Site, str, Tensor | Parameter]]:
-    """What a run showed at the sites that were found: (site, place, tensor without its batch axis)."""
-    for want in sites:
-        for call, one in enumerate(passed.get(want.path, ())):
-            tensor = _part(want, one, windows.get(f"{want.layers}.{want.layer}"))
-            if tensor is not None and not (want.suffix == "-" and call):
-                number = plan.count(want.layers, want.layer, call)
-                place = want.tower if want.suffix == "-" else f"{want.tower}.{number}{want.suffix}"
-                yield want.site, place, tensor
-
-
-def _part(want: Wanted, one: Passed, windows: Windows | None) -> Tensor | Parameter | None:
-    if want.part in PARAMETERS:
-        return Parameter(one.module, want.part)
-    if want.site is Site.ROUTER:
-        return router(one.output)
-    if want.site is Site.ROUTER_PROBABILITIES:
-        return probabilities(one.output, want.part)
-    tensor = first(one.given if want.part == "given" else one.output)
-    tensor = tensor if windows is None else unwindowed(tensor, windows.back)
-    if tensor is None or tensor.ndim not in {2, 3}:
-        return None
-    return tensor if tensor.ndim == 2 else tensor[0] if len(tensor) == 1 else None

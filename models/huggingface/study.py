@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from models.huggingface.assemble import Assembly, array, first_calls
 from models.huggingface.capture import Capture
+from models.huggingface.collect import collect
 from models.huggingface.ending import Ending, arrays_of, ending
 from models.huggingface.entrances import Entrance, collect_entrances, entrances
 from models.huggingface.inner import Parameter
 from models.huggingface.interface import Passed, Watch
 from models.huggingface.places import Plan
 from models.huggingface.projections import Projection
-from models.huggingface.sites import Wanted, collect, find
+from models.huggingface.sites import Wanted, find
 from models.huggingface.steps import steps_of
 from models.huggingface.turning import Angles, Turn, turn_of
 from models.trace import Site

@@ -20,6 +20,9 @@ FED, FED_POST = "mlp_norm mlp residual_mlp", "mlp residual_mlp mlp_add_norm"
 ROUTED, LAST = "mlp_norm router residual_mlp", f"final_norm {END}"
 SCORED = "scores scale mask softmax context written residual"
 TURNED = f"{BEGIN} norm qkv rotation shared {SCORED}"
+CAPPED = TURNED.replace("scale", "scale softcap")
+NORMED = "written_norm mlp mlp_written_norm residual_mlp"
+BOTH_NORMED = f"{NORMED} mlp_norm"
 PLACED, ROTARY, BIASED = "position encoding likeness", "rotation turning shuffle", "bias reach"
 BIASED_SCORES = SCORED.replace("scale", "scale bias")
 PRE_NORM = {"decoder.*.self": f"{TURNED} {FED} {LAST} | {ROTARY}"}
@@ -51,12 +54,8 @@ MUST: dict[str, dict[str, str]] = {
         "decoder.1.self": f"{BEGIN} norm qkv rotation {SCORED} {ROUTED} {LAST} | {ROTARY}",
     },
     "vit": {"encoder.*.self": f"{BEGIN} position norm qkv {SCORED} {FED} {LAST} | {PLACED}"},
-    "gemma2": {
-        "decoder.*.self": f"{TURNED.replace('scale', 'scale softcap')} written_norm {FED} mlp_written_norm {LAST} | {ROTARY}"
-    },
-    "olmo2": {
-        "decoder.*.self": f"{TURNED.replace(' norm', '')} written_norm mlp mlp_written_norm residual_mlp {LAST} | {ROTARY}"
-    },
+    "gemma2": {"decoder.*.self": f"{CAPPED} {BOTH_NORMED} {LAST} | {ROTARY}"},
+    "olmo2": {"decoder.*.self": f"{TURNED.replace(' norm', '')} {NORMED} {LAST} | {ROTARY}"},
     "gpt_oss": {"decoder.*.self": f"{TURNED.replace('softmax', 'softmax sink')} {ROUTED} {LAST} | {ROTARY}"},
     "bloom": {"decoder.*.self": f"{BEGIN} norm qkv {BIASED_SCORES} {FED} {LAST} | {BIASED} shuffle"},
 }

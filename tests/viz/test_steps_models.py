@@ -11,7 +11,7 @@ import torch
 
 from models import Site
 from tests.viz import tiny
-from viz import steps
+from viz import norms, steps
 from viz.facts import COMMON, COUNTS, LITERALS, MEASURES, ONLY
 from viz.readings import cell_reading, reading
 from viz.steps import Selection
@@ -50,12 +50,22 @@ def test_every_fact_that_the_texts_of_a_model_s_stages_use_is_supplied(name):
     for stage in ("embedding", "qkv", "rotation", "softmax", "context"):
         for at in selections(trace, each=2, stage=stage):
             said = facts(trace, at)
-            texts = stages_of(trace, trace.block(at.block)).values()
+            walk = stages_of(trace, trace.block(at.block)).items()
+            texts = [text for told, text in walk if told not in norms.STAGES]
             shown = {text for text in texts if text.partition("_")[0] != "rotation" or stage == "rotation"}
             assert said.keys() >= COMMON.union(*(ONLY.get(text, frozenset()) for text in shown)) - LITERALS
             assert all(isinstance(said[name], int) for name in said.keys() & COUNTS)
             assert all(isinstance(said[name], float) for name in said.keys() & MEASURES)
             assert not [name for name in said.keys() & MEASURES if math.isnan(said[name])]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_norm_is_told_with_its_own_numbers(name):
+    trace = tiny.trace_of(name)
+    for stage in norms.STAGES:
+        for at in selections(trace, each=1, stage=stage):
+            text = stages_of(trace, trace.block(at.block)).get(stage, "")
+            assert facts(trace, at).keys() >= ONLY.get(text, frozenset()), (at.block, stage)
 
 
 @pytest.mark.parametrize("name", ["llama", "mistral window"])

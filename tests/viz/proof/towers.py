@@ -181,8 +181,7 @@ class Swin(Vit):
 
     def ending(self, x: Tensor) -> Tensor:
         """The mean of all patches."""
-        norm = self.layer_norm("swin.layernorm", self.config.layer_norm_eps)
-        return norm(x).mean(dim=0, keepdim=True)
+        return self.final_norm("encoder")(x).mean(dim=0, keepdim=True)
 
 
 class T5(Named):

@@ -43,7 +43,7 @@ class Branch:
     @property
     def is_real(self) -> bool:
         """Whether it could have been chosen at all."""
-        return self.total > NEVER / 2
+        return bool(self.total > NEVER / 2)
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ def test_a_key_that_is_none_is_a_bad_request(client, wrong):
 
 def test_what_nobody_foresaw_is_said_without_its_inside(client, key, monkeypatch, caplog):
     class Broken(TraceStore):
-        def get(self, request):
+        def get(self, request, run=None):
             raise RuntimeError("a secret path")
 
     monkeypatch.setattr(app, "store", Broken())

@@ -39,6 +39,8 @@ class Cache:
 class EncoderDecoder(nn.Module, ABC):
     """An encoder, which reads the source once, and a decoder, which reads what is written so far."""
 
+    embedding: nn.Embedding
+
     def forward(
         self, source: Ids, target: Int[Tensor, "batch target"]
     ) -> Float[Tensor, "batch target vocabulary"]:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.browser.conftest import Open
 from tests.browser.microscope import RECORD_TEXT, Microscope
+from viz.outputs import output
 
 pytestmark = pytest.mark.browser
 
@@ -47,14 +48,17 @@ def latin(texts: list[str]) -> set[str]:
 
 
 def allowed(microscope: Microscope) -> set[str]:
-    """Latin words that may stand on a Chinese page: tokens, names in code, and what Chinese texts contain."""
+    """Latin words that may stand on a Chinese page: tokens, also those that a row may say, names in code, and what
+    Chinese texts contain."""
     trace = microscope.expected().trace
+    rows = range(0 if trace.logits is None or not len(trace.names) else len(trace.logits))
+    sayable = [token.text for row in rows for token in output(trace, row).tokens]
     tokens = [token.text for stream in trace.tokens.values() for token in (*stream, *trace.predictions)]
     card = trace.model
     units = ["MiB", "rad"]
     about = [card.name, card.architecture, card.dtype, card.device, card.revision]
     names = [trace.text, *about, *units, *(block.name for block in trace.blocks)]
-    return latin([*chinese(microscope.texts), *tokens, *names])
+    return latin([*chinese(microscope.texts), *tokens, *sayable, *names])
 
 
 def said(microscope: Microscope) -> set[str]:

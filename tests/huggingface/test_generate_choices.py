@@ -7,6 +7,7 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 
 from models import errors, generate, load, shares, wrap
 from models.generation import Strategy
+from models.huggingface.wrap import Wrapped
 from tests.huggingface.test_stitch import prompt, wrapped
 from tests.huggingface.zoo import ZOO, built
 
@@ -30,7 +31,8 @@ def test_sums_and_scores_are_those_of_transformers(name, penalty):
     wanted = model.generate(**prompt(name), max_new_tokens=STEPS, num_beams=3, num_return_sequences=3,
                             do_sample=False, output_scores=True, return_dict_in_generate=True)  # fmt: skip
     tree = got.tree
-    scores = [tree.steps[step][branch].score for step, branch in tree.finished][:3]
+    assert tree is not None
+    scores = [tree.steps[step][branch].score or 0.0 for step, branch in tree.finished][:3]
     np.testing.assert_allclose(scores, wanted.sequences_scores[: len(scores)].numpy(), atol=1e-5)
     first = wanted.sequences.shape[1] - wanted.beam_indices.shape[1]
     for number, (step, branch) in enumerate(tree.finished[:3]):
@@ -46,6 +48,7 @@ def test_models_in_the_box_write_what_they_write_by_themselves(name, beams):
     model, ids = load(name), torch.tensor([[7, 11, 23, 5]])
     got = generate(model, inputs={"input_ids": ids}, steps=12, strategy="beam" if beams > 1 else "greedy",
                    beams=max(2, beams))  # fmt: skip
+    assert isinstance(model, Wrapped)
     wanted = model.model.generate(input_ids=ids, max_new_tokens=12, do_sample=False, num_beams=beams)
     assert list(got.ids) == wanted[0, 4:].tolist()
     assert got.passes == (4, *[1] * (len(got.ids) - 1)) if beams == 1 else got.passes[:2] == (4, 1)
@@ -101,7 +104,7 @@ def test_the_arithmetic_of_a_choice_ends_in_what_transformers_draws_from(options
     for step in got.steps:
         wanted = torch.from_numpy(step.logits)[None]
         for warper in warpers:
-            wanted = warper(torch.tensor([[0]]), wanted)
+            wanted = warper(torch.LongTensor([[0]]), wanted)
         told = shares(step, strategy)
         np.testing.assert_allclose(told.shares, wanted[0].softmax(dim=-1).numpy(), atol=1e-6)
         np.testing.assert_allclose(told.shares, step.distribution, atol=1e-6)

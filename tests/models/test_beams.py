@@ -53,6 +53,7 @@ def test_the_best_text_is_that_of_a_search_without_a_cache(model, beams, limit):
     source, decoder = ([token.id for token in got.trace.tokens[s]] for s in ("encoder", "decoder"))
     score, ids = searched(model, source, decoder[0], beams, limit)
     assert list(got.ids) == ids[1:]
+    assert got.tree is not None
     step, branch = got.tree.finished[0]
     assert got.tree.steps[step][branch].score == pytest.approx(score, abs=1e-4)
     assert got.tree.winner == got.tree.path(step, branch)

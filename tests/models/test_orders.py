@@ -29,14 +29,14 @@ def test_an_order_is_a_list_of_places():
 
 
 def test_without_positions_the_outputs_are_those_of_before_in_another_order():
-    order = list(parsed(ORDER))
+    order = list(parsed(ORDER) or ())
     first, other = last(positions="off"), last(positions="off", order=ORDER)
     assert np.abs(first[order] - other).max() < 1e-5
     assert np.abs(first - last()).max() > 0.1
 
 
 def test_with_positions_they_are_not():
-    assert np.abs(last()[list(parsed(ORDER))] - last(order=ORDER)).max() > 0.1
+    assert np.abs(last()[list(parsed(ORDER) or ())] - last(order=ORDER)).max() > 0.1
 
 
 def test_without_positions_nothing_is_added():

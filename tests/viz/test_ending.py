@@ -1,6 +1,7 @@
 """How a row ends: a logit as a dot product, and the choice beside what really came; both against torch."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_the_figure_multiplies_to_what_the_model_put_out(name):
 def test_the_facts_of_a_logit_add_up(name):
     trace = tiny.trace_of(name)
     at = Selection(trace.blocks[-1].name, 0, query=2, choice=3)
-    said = choice.ending(trace, predicts(trace), at)
+    said: dict[str, Any] = choice.ending(trace, predicts(trace), at)
     vector = np.asarray(trace.array(Site.OUTPUT_VECTOR, ""), float)[said["output_row"]]
     word = np.asarray(trace.array(Site.UNEMBEDDING, ""), float)[said["word_id"]]
     assert said["logit_product"] == pytest.approx(vector @ word, abs=1e-5)

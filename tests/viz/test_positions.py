@@ -12,6 +12,8 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply
 
 import models
 from models import Site
+from models.builtin.transformer import Transformer
+from models.builtin.translator import Translator
 from tests.viz import tiny
 from tests.viz.test_code import check, filled, some, typed
 from viz import payload, positions
@@ -80,7 +82,10 @@ def test_some_steps_on_is_a_rotation_that_does_not_know_where_it_starts(rows):
 
 
 def test_sines_go_on_as_the_model_s_own_table_does(trace):
-    table = models.load("builtin/translator").network.positions.numpy()
+    translator = models.load("builtin/translator")
+    assert isinstance(translator, Translator)
+    assert isinstance(translator.network, Transformer)
+    table = translator.network.positions.numpy()
     shown = positions.encoding(trace, "encoder")
     assert len(shown) == max(positions.SHOWN, len(trace.tokens["encoder"]))
     assert np.abs(shown - table[: len(shown)]).max() < 1e-5

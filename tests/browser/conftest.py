@@ -61,12 +61,14 @@ def texts(server: AppServer) -> dict[str, Any]:
 def open_page(
     browser: Browser, server: AppServer, texts: dict[str, Any], request: pytest.FixtureRequest
 ) -> Iterator[Open]:
-    """Opens the app in a fresh browser profile; at the end nothing may have complained."""
+    """Opens the app in a fresh browser profile, without fades; at the end nothing may have complained."""
     watch = Watch(server.origin)
     contexts: list[BrowserContext] = []
 
     def open_one(query: str = "", *, scripts: tuple[str, ...] = (), **options: Any) -> Microscope:
-        context = browser.new_context(**{"viewport": LAPTOP, "locale": "en-US"} | options)
+        context = browser.new_context(
+            **{"viewport": LAPTOP, "locale": "en-US", "reduced_motion": "reduce"} | options
+        )
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         watch.over(context)
@@ -87,8 +89,8 @@ def open_page(
 
 @pytest.fixture
 def microscope(open_page: Open) -> Microscope:
-    """The first view."""
-    return open_page()
+    """The first view, with fades as most people have them."""
+    return open_page(reduced_motion="no-preference")
 
 
 FAILED = pytest.StashKey[bool]()

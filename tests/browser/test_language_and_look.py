@@ -7,6 +7,7 @@ import pytest
 
 from tests.browser.conftest import Open
 from tests.browser.microscope import RECORD_TEXT, Microscope
+from tests.browser.walk import sweep
 from viz.outputs import output
 
 pytestmark = pytest.mark.browser
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.browser
 LATIN = re.compile(r"[A-Za-zÀ-ÿ]{3,}")
 
 SAID = """() => {
-  const said = [];
+  const said = [...(window.drawn ?? [])];
   const skipped = "code, pre, .katex, .words, .token .reads, .token .predicts, .output .token";
   for (const element of document.querySelectorAll("body *")) {
     if (!element.checkVisibility() || element.closest(skipped)) continue;
@@ -23,7 +24,7 @@ SAID = """() => {
   }
   return [document.title, ...said].filter((text) => text.trim());
 }"""
-"""Everything that can be read on the page, or is read out, except code and tokens."""
+"""Everything that can be read on the page, or is read out, drawn texts among it, except code and tokens."""
 
 
 def strings(value: Any) -> list[str]:
@@ -63,7 +64,7 @@ def allowed(microscope: Microscope) -> set[str]:
 
 def said(microscope: Microscope) -> set[str]:
     """Latin words on the page, drawn ones among them."""
-    return latin([*microscope.page.evaluate(SAID), *microscope.page.evaluate("[...(window.drawn ?? [])]")])
+    return latin(microscope.page.evaluate(SAID))
 
 
 def test_a_language_switches_without_the_server(microscope: Microscope):
@@ -80,13 +81,8 @@ def test_a_language_switches_without_the_server(microscope: Microscope):
 def test_nothing_stays_english_when_the_page_is_chinese(open_page: Open):
     microscope = open_page(scripts=(RECORD_TEXT,))
     microscope.language("zh")
-    microscope.page.evaluate("window.drawn.clear()")
-    right, left = allowed(microscope), {}
-    for stage in microscope.stages():
-        microscope.stage(stage)
-        for depth in ("words", "maths", "code"):
-            microscope.depth(depth)
-            left[f"{stage} {depth}"] = said(microscope) - right
+    right, found = allowed(microscope), sweep(microscope, ("words", "maths", "code"), SAID)
+    left = {place: latin(said) - right for place, said in found.items()}
     assert not {place: words for place, words in left.items() if words}
 
 

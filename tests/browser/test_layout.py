@@ -7,6 +7,7 @@ import pytest
 
 from tests.browser.conftest import Open
 from tests.browser.microscope import Microscope
+from tests.browser.walk import sweep
 
 pytestmark = pytest.mark.browser
 
@@ -39,9 +40,12 @@ def boxes(microscope: Microscope, selector: str) -> list[dict[str, Any]]:
     return microscope.page.evaluate(BOXES, selector)
 
 
+SIDEWAYS = "() => document.documentElement.scrollWidth - window.innerWidth"
+
+
 def sideways(microscope: Microscope) -> int:
     """How many pixels the page is too wide."""
-    return microscope.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    return microscope.page.evaluate(SIDEWAYS)
 
 
 def overlaps(found: list[dict[str, Any]]) -> list[str]:
@@ -88,11 +92,8 @@ def test_nothing_at_the_top_overlaps_or_is_cut_off(screen: Microscope):
 
 
 def test_no_stage_makes_the_page_scroll_sideways(screen: Microscope):
-    for stage in screen.stages():
-        screen.stage(stage)
-        for depth in ("words", "maths", "code"):
-            screen.depth(depth)
-            assert sideways(screen) <= 0, f"{stage}, {depth}"
+    found = sweep(screen, ("words", "maths", "code"), SIDEWAYS)
+    assert not {place: pixels for place, pixels in found.items() if pixels > 0}
 
 
 def test_the_figure_and_the_explanation_are_in_the_first_screen(microscope: Microscope):

@@ -7,8 +7,9 @@ import pytest
 from tests.browser.conftest import Open
 from tests.browser.folders import Folders
 from tests.browser.microscope import RECORD_TEXT, Microscope
-from tests.browser.test_language_and_look import allowed, latin, said
-from tests.browser.test_layout import SCREENS, crowding, names, sideways
+from tests.browser.test_language_and_look import SAID, allowed, latin, said
+from tests.browser.test_layout import SCREENS, SIDEWAYS, crowding, names
+from tests.browser.walk import sweep
 
 pytestmark = pytest.mark.browser
 
@@ -26,13 +27,8 @@ def address(folders: Folders, model: str) -> str:
 @pytest.mark.parametrize("model", READ)
 def test_nothing_stays_english_when_the_page_is_chinese(open_page: Open, folders: Folders, model: str):
     microscope = open_page(address(folders, model) + "&lang=zh", scripts=(RECORD_TEXT,))
-    right, left = allowed(microscope), {}
-    for stage in microscope.stages():
-        microscope.page.evaluate("window.drawn.clear()")
-        microscope.stage(stage)
-        for depth in ("words", "maths"):
-            microscope.depth(depth)
-            left[f"{stage} {depth}"] = said(microscope) - right
+    right, found = allowed(microscope), sweep(microscope, ("words", "maths"), SAID)
+    left = {place: latin(words) - right for place, words in found.items()}
     for opener in (".badge", "[data-id=card]"):
         microscope.open_dialog(opener)
         left[opener] = said(microscope) - right
@@ -44,11 +40,8 @@ def test_nothing_stays_english_when_the_page_is_chinese(open_page: Open, folders
 def test_no_stage_makes_a_phone_scroll_sideways(open_page: Open, folders: Folders, model: str):
     width, height = SCREENS["phone"]
     microscope = open_page(address(folders, model), viewport={"width": width, "height": height})
-    for stage in microscope.stages():
-        microscope.stage(stage)
-        for depth in ("words", "maths"):
-            microscope.depth(depth)
-            assert sideways(microscope) <= 0, f"{stage}, {depth}"
+    found = sweep(microscope, ("words", "maths"), SIDEWAYS)
+    assert not {place: pixels for place, pixels in found.items() if pixels > 0}
 
 
 @pytest.mark.parametrize("model", READ)

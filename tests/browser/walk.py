@@ -30,6 +30,25 @@ READ = """(steps) => {
 DEPTHS = [("en", "words"), ("en", "code"), ("en", "maths"), ("zh", "maths"), ("zh", "words")]
 
 
+SWEEP = """async (depths) => {
+  const part = (selector) => document.querySelector(`.microscope ${selector}`);
+  const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  const found = {};
+  for (const stage of [...document.querySelectorAll(".microscope .stage")].map((one) => one.dataset.stage)) {
+    window.drawn?.clear();
+    part(`.stage[data-stage=${stage}]`).click();
+    do await frame(); while (window.waiting || !part(`.stage[data-stage=${stage}][aria-selected=true]`));
+    for (const depth of depths) {
+      part(`.explain [role=radio][data-id=${depth}]`).click();
+      await frame();
+      found[`${stage} ${depth}`] = (READ)();
+    }
+  }
+  return found;
+}"""
+"""Goes through every stage at every depth and reads something of the page."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One look at the explanation."""
@@ -38,6 +57,13 @@ class Step:
     depth: str
     query: int
     key: int
+
+
+def sweep(microscope: Microscope, depths: tuple[str, ...], read: str) -> dict[str, Any]:
+    """Stage and depth → what a script reads there of the page, of every stage."""
+    found = microscope.page.evaluate(SWEEP.replace("READ", read), depths)
+    assert len(found) == len(microscope.stages()) * len(depths)
+    return found
 
 
 def faults(microscope: Microscope, *others: tuple[int, int]) -> str:

@@ -18,7 +18,7 @@ from models.family.language import END_ID, coded, held_out_texts
 from models.family.llama import Llama
 from models.family.trainer import Training
 
-STEPS = 20
+STEPS = 14
 
 
 class Small:

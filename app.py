@@ -128,9 +128,10 @@ async def run(request: HTTPRequest) -> dict:
 @asked
 async def generate(request: HTTPRequest) -> dict:
     """A prompt → what the model writes, step by step; it is stopped and asked after under the id that comes with it."""
-    id, prompt = asking.prompt(await _body(request))
+    id, prompt = asking.prompt(body := await _body(request))
     done, written = await run_in_threadpool(desk.write, _opened(prompt), id)
-    return dict(generated(written, done.key))
+    said = dict(generated(written, done.key))
+    return said | await run_in_threadpool(done.compared, written) if asking.compares(body) else said
 
 
 @asked
@@ -223,8 +224,7 @@ def _offered() -> dict:
 @asked
 async def image(request: HTTPRequest) -> dict:
     """Keep an image; answers with the name under which a run may use it."""
-    content = await _body(request, BYTES_LIMIT + 1)
-    return {"image": await run_in_threadpool(PICTURES.add, content)}
+    return {"image": await run_in_threadpool(PICTURES.add, await _body(request, BYTES_LIMIT + 1))}
 
 
 def _config() -> dict[str, Any]:

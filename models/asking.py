@@ -53,6 +53,11 @@ def prompt(body: bytes) -> tuple[str, Prompt]:
     return id or "", Prompt(model or BUILTIN[0], text or "", strategy=strategy or "greedy", **chosen)
 
 
+def compares(body: bytes) -> bool:
+    """Whether what is written is also to be compared with one pass over the same text."""
+    return bool(_said(body).get("compare"))
+
+
 def _language(language: str | None) -> str | None:
     if language not in _LANGUAGES:
         raise BadRequest(f"language {language!r}; use fr, zh or en")

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.catalog import leased
-from models.errors import BadRequest
+from models.errors import BadRequest, UnsupportedEdit
 from models.generation import STEP_LIMIT, Generation, IsCancelled, Strategy
 from models.record import LENGTH_LIMIT, Request
+from models.teacher_forcing import at_once, differences, unmasked
 from models.trace import Trace
 
 MARK = "g"
@@ -85,6 +86,20 @@ class Prompt(Request):
                 language=self.language,
                 cancelled=cancelled,
             )
+
+    def compared(self, written: Generation) -> dict[str, dict[str, float]]:
+        """Block → the largest difference of a weight between what was written step by step and one pass over the same
+        text: `masked` as the model is, `open` without the causal mask; nothing where that cannot be taken away.
+
+        Raises:
+            MicroscopeError: whatever the run itself raises.
+        """
+        with leased(self.model, self.dtype) as model:
+            try:
+                apart = unmasked(model, written)
+            except UnsupportedEdit:
+                apart = {}
+            return {"masked": differences(written, at_once(model, written)), "open": apart}
 
     def run(self) -> Trace:
         """The trace of having written it.

@@ -10,6 +10,7 @@ import app
 import models
 from models.desk import Desk
 from models.prompt import Prompt
+from models.teacher_forcing import at_once, differences, unmasked
 from viz.explorer import BASE
 
 CAT = {"model": "builtin/translator", "text": "the cat sleeps", "language": "fr", "steps": 8, "id": "a"}
@@ -33,6 +34,18 @@ def test_a_prompt_is_answered_with_every_step(client, written):
     assert said["output"] == written.text
     assert said["strategy"]["name"] == "greedy"
     assert not said["cancelled"]
+
+
+def test_what_was_written_is_compared_with_one_pass_where_that_is_asked_for(client, written):
+    plain = client.post("generate", json=CAT).json()
+    said = client.post("generate", json=CAT | {"compare": True}).json()
+    assert "masked" not in plain
+    model = models.load("builtin/translator")
+    assert said["masked"] == pytest.approx(differences(written, at_once(model, written)), abs=1e-6)
+    assert max(said["masked"].values()) <= 1e-5
+    assert said["open"] == pytest.approx(unmasked(model, written), abs=1e-6)
+    assert said["open"]["decoder.0.self"] <= 1e-5
+    assert said["open"]["decoder.1.self"] >= 1e-2
 
 
 def test_the_rows_of_attention_come_by_its_key(client, written):

@@ -80,3 +80,19 @@ export function cacheLine(said, at, words) {
     h("p", {}, words.ui(told, facts)), fixed && perPosition ? h("p", { class: "hint" }, words.ui("generate_cache_source", facts)) : "",
   ].filter(Boolean);
 }
+
+/** What was written step by step beside one pass over the same text, block by block. @param {any} said @param {Words} words @param {(block: string) => string} named @param {() => void} compare */
+export function comparison(said, words, named, compare) {
+  const title = h("h2", {}, words.ui("generate_forcing_title"));
+  if (!said.masked) return [title, h("p", {}, words.ui("generate_forcing_ask")), h("button", { type: "button", class: "tool", dataset: { id: "compare" }, on: { click: compare } }, words.ui("generate_forcing"))];
+  const open = Object.entries(said.open);
+  const most = formatted(Math.max(0, ...Object.values(said.masked)), ".1e");
+  const shown = (/** @type {number | undefined} */ value) => h("td", {}, value === undefined ? "—" : formatted(value, ".1e"));
+  const last = open[open.length - 1];
+  return [
+    title, h("p", {}, words.ui("generate_forcing_masked", { most })),
+    h("p", {}, open.length ? words.ui("generate_forcing_open", { first: formatted(open[0][1], ".1e"), last: formatted(last[1], ".1e"), block: named(last[0]) }) : words.ui("generate_forcing_closed")),
+    h("table", {}, h("thead", {}, h("tr", {}, ...["block", "masked", "open"].map((id) => h("th", { scope: "col" }, words.ui(`generate_forcing_${id}_column`))))),
+      h("tbody", {}, ...Object.keys(said.masked).map((block) => h("tr", { dataset: { block } }, h("th", { scope: "row" }, named(block)), shown(said.masked[block]), shown(said.open[block]))))),
+  ];
+}

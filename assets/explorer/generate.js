@@ -2,7 +2,7 @@
 /** The tab that writes: a prompt, one row per step; step, play, go back, choose another word and go on from it. */
 
 import { BeamTree } from "./beams.js";
-import { cacheLine, distribution } from "./choices.js";
+import { cacheLine, comparison, distribution } from "./choices.js";
 import { calm, h, segmented } from "./dom.js";
 import { Growing } from "./growing.js";
 import { bounded, RANGES, read, SETTINGS } from "./settings.js";
@@ -34,10 +34,10 @@ export class Generate {
     this.timer = 0;
     this.visible = false;
     const part = (/** @type {string} */ name) => h("div", { class: name });
-    [this.controls, this.player, this.line, this.note, this.table, this.cache] = ["writing", "player", "written", "note", "outputs choices", "cache"].map(part);
+    [this.controls, this.player, this.line, this.note, this.table, this.cache, this.compared] = ["writing", "player", "written", "note", "outputs choices", "cache", "cache compared"].map(part);
     this.growing = new Growing(h("section", { class: "growing" }), store, words, data, tried);
     this.tree = new BeamTree(h("section", { class: "beams" }), store, words);
-    element.append(this.controls, this.note, this.player, this.line, this.tree.element, h("div", { class: "pair" }, h("section", {}, this.table), this.growing.element), this.cache);
+    element.append(this.controls, this.note, this.player, this.line, this.tree.element, h("div", { class: "pair" }, h("section", {}, this.table), this.growing.element), this.cache, this.compared);
     store.on(["lang", "colors", "textSize"], () => this.draw());
     store.on(["selection", "run"], () => this.look());
     element.addEventListener("keydown", (event) => this.pressed(event));
@@ -90,6 +90,15 @@ export class Generate {
     this.id = "";
     this.draw();
     if (this.of !== this.prompt) this.look();
+  }
+
+  /** Read once what was written step by step, and say how far the two are apart. */
+  async compare() {
+    const { said } = this;
+    const button = /** @type {HTMLButtonElement | null} */ (this.compared.querySelector("button"));
+    if (button) button.disabled = true;
+    await this.tried(async () => Object.assign(said, await this.data.generate({ ...this.request(), steps: said.steps.length, id: "", compare: true })));
+    if (this.said === said) this.show();
   }
 
   /** How far it is. @param {string} asked */
@@ -173,7 +182,7 @@ export class Generate {
   /** The step in view. */
   show() {
     const { said, words } = this;
-    const parts = [this.player, this.line, this.table, this.cache];
+    const parts = [this.player, this.line, this.table, this.cache, this.compared];
     this.tree.element.hidden = !said?.tree;
     this.growing.element.hidden = !said;
     this.element.classList.toggle("busy", Boolean(this.id));
@@ -188,6 +197,7 @@ export class Generate {
     this.drawLine();
     this.table.replaceChildren(...distribution(said, this.step, words, said.tree ? null : (/** @type {number} */ id) => this.other(id)));
     this.cache.replaceChildren(...cacheLine(said, this.step, words));
+    this.compared.replaceChildren(...comparison(said, words, (block) => words.block(block), () => this.compare()));
     this.growing.show(said, this.step);
     if (said.tree) this.tree.show(said, this.step);
   }

@@ -4,8 +4,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from models import generate
+from models import generate, load
 from models.generation import Generation
+from models.teacher_forcing import unmasked
 from tests.browser.conftest import Open
 from tests.browser.microscope import Microscope
 
@@ -49,6 +50,24 @@ def test_every_step_says_what_was_chosen_and_by_which_arithmetic(open_page: Open
         if number + 1 < len(wanted.steps):
             microscope[".player [data-id=next]"].click()
     assert microscope[".player [data-id=next]"].is_disabled()
+
+
+def test_what_was_written_is_read_once_and_compared(open_page: Open):
+    microscope, wanted = opened(open_page), written()
+    microscope["[data-id=compare]"].click()
+    microscope.page.wait_for_selector(".compared tbody tr")
+    apart = unmasked(load(MODEL), wanted)
+    cells = microscope[".compared tbody tr"].evaluate_all(
+        "(rows) => rows.map(({dataset, cells}) => [dataset.block, cells[1].textContent, cells[2].textContent])"
+    )
+    assert {block for block, *_ in cells} == {
+        block.name for block in wanted.trace.blocks if block.query_stream == "decoder"
+    }
+    for block, masked, without in cells:
+        assert float(masked.replace("−", "-")) <= 1e-5
+        if block in apart and apart[block] > 1e-3:
+            assert float(without.replace("−", "-")) == pytest.approx(apart[block], rel=0.06)
+    assert apart["decoder.1.self"] > 1e-2
 
 
 def test_another_word_is_gone_on_from(open_page: Open):

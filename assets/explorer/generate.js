@@ -80,9 +80,11 @@ export class Generate {
     this.draw();
     const telling = setInterval(() => this.tell(asked), ASK);
     await this.tried(async () => {
-      const said = await this.data.generate({ ...this.request(), id: asked });
+      const request = this.request();
+      const said = await this.data.generate({ ...request, id: asked });
       if (this.id !== asked) return;
       this.said = said;
+      this.answered = { ...request, steps: said.cancelled ? said.steps.length : request.steps };
       this.step = Math.min(step, said.steps.length - 1);
     });
     clearInterval(telling);
@@ -97,7 +99,7 @@ export class Generate {
     const { said } = this;
     const button = /** @type {HTMLButtonElement | null} */ (this.compared.querySelector("button"));
     if (button) button.disabled = true;
-    await this.tried(async () => Object.assign(said, await this.data.generate({ ...this.request(), steps: said.steps.length, id: "", compare: true })));
+    await this.tried(async () => Object.assign(said, await this.data.generate({ ...this.answered, id: "", compare: true })));
     if (this.said === said) this.show();
   }
 

@@ -70,6 +70,24 @@ def test_what_was_written_is_read_once_and_compared(open_page: Open):
     assert apart["decoder.1.self"] > 1e-2
 
 
+def test_what_is_compared_is_what_was_written_and_not_what_is_set_since(open_page: Open):
+    microscope = opened(open_page)
+    microscope[".writing [data-id=sample]"].click()
+    microscope.page.wait_for_selector(DONE)
+    microscope["[data-setting=temperature]"].fill("2")
+    microscope["[data-setting=temperature]"].press("Enter")
+    microscope.page.wait_for_selector(DONE)
+    microscope.page.wait_for_function("window.waiting === 0")
+    before = words(microscope)
+    microscope["[data-setting=seed]"].fill("77")
+    microscope["[data-setting=seed]"].press("Tab")
+    microscope["[data-id=compare]"].click()
+    microscope.page.wait_for_selector(".compared tbody tr")
+    assert words(microscope) == before
+    drawn = written(strategy="sample", temperature=2.0, seed=77)
+    assert [step.choice.text for step in drawn.steps] != before
+
+
 def test_another_word_is_gone_on_from(open_page: Open):
     microscope, plain = opened(open_page), written()
     microscope[".player [data-id=next]"].click()
